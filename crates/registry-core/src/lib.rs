@@ -1,1 +1,11 @@
-//! See docs/ARCHITECTURE.md.
+//! The rules of deployment coordination, without a network, a runtime or a command line.
+//!
+//! Start at [`stack`] (what CloudFormation says) and [`settings`]; the code map is in docs/ARCHITECTURE.md.
+#![warn(missing_docs)]
+
+pub mod clock;
+pub mod deployment;
+pub mod ids;
+pub mod settings;
+pub mod stack;
+pub mod text;
