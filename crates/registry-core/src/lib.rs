@@ -9,3 +9,4 @@ pub mod ids;
 pub mod settings;
 pub mod stack;
 pub mod text;
+pub mod trace;
