@@ -215,10 +215,12 @@ const BUILT_IN_ENVIRONMENTS: [(&str, &str); 2] = [
     ("staging", "CourtCaseManagementStack-Staging"),
 ];
 
+type Lookup = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
 /// All layers of settings together.
 pub struct Settings {
     flags: BTreeMap<&'static str, (String, String)>,
-    variables: Box<dyn Fn(&str) -> Option<String> + Send + Sync>,
+    variables: Lookup,
     file: SettingsFile,
 }
 

@@ -39,6 +39,8 @@ pub fn one_line(text: &str) -> String {
     }
 }
 
+const CUT_MARK: &str = " […] ";
+
 /// The beginning and the end of a long text, with a mark between; at most `max` characters (3 at least are needed for the mark).
 #[must_use]
 pub fn shorten(text: &str, max: usize) -> String {
@@ -46,13 +48,15 @@ pub fn shorten(text: &str, max: usize) -> String {
     if length <= max {
         return text.to_owned();
     }
-    const MARK: &str = " […] ";
-    let room = max.saturating_sub(MARK.chars().count());
+    let room = max.saturating_sub(CUT_MARK.chars().count());
     let head = room * 2 / 3;
     let tail = room - head;
     let start: String = text.chars().take(head).collect();
     let end: String = text.chars().skip(length - tail).collect();
-    format!("{start}{MARK}{end}").chars().take(max).collect()
+    format!("{start}{CUT_MARK}{end}")
+        .chars()
+        .take(max)
+        .collect()
 }
 
 /// Shapes that secrets have, whoever they belong to.

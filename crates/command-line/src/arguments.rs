@@ -1,0 +1,208 @@
+//! The words of the command line, and what is wrong with them in one sentence.
+
+use std::ffi::OsString;
+
+use clap::Parser;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+use crate::console::Console;
+use crate::output::print_line;
+use crate::status::Status;
+
+/// A program's arguments: a clap parser. Implemented for every `clap::Parser`.
+pub trait Arguments: Parser {
+    /// Reads the process's arguments. `Err` carries the exit status when there is nothing left to do: help was printed, or
+    /// the words were wrong and one sentence on stderr said so.
+    fn read() -> Result<Self, Status> {
+        Self::read_from(std::env::args_os())
+    }
+
+    /// As [`Arguments::read`], from given words; the first is the program's name.
+    fn read_from(words: impl IntoIterator<Item = OsString>) -> Result<Self, Status> {
+        let words = underscore_command(words, &Self::command());
+        Self::try_parse_from(words).map_err(|error| match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+                print_line(error.to_string().trim_end(), Status::Yes)
+            }
+            _ => {
+                Console::for_process().error(&sentence(&error, &Self::command()));
+                Status::CannotTell
+            }
+        })
+    }
+}
+
+impl<P: Parser> Arguments for P {}
+
+// `can-deploy` is `can_deploy`: in the place where a command stands, and nowhere else.
+fn underscore_command(
+    words: impl IntoIterator<Item = OsString>,
+    command: &clap::Command,
+) -> Vec<OsString> {
+    let mut words: Vec<OsString> = words.into_iter().collect();
+    if command.has_subcommands()
+        && let Some(word) = words
+            .iter_mut()
+            .skip(1)
+            .find(|word| !word.to_string_lossy().starts_with('-'))
+        && let Some(text) = word.to_str()
+    {
+        *word = text.replace('-', "_").into();
+    }
+    words
+}
+
+fn context(error: &clap::Error, kind: ContextKind) -> String {
+    match error.get(kind) {
+        Some(ContextValue::String(text)) => text.clone(),
+        Some(ContextValue::Strings(texts)) => texts.join(", "),
+        Some(ContextValue::Number(number)) => number.to_string(),
+        Some(other) => other.to_string(),
+        None => String::new(),
+    }
+}
+
+fn sentence(error: &clap::Error, command: &clap::Command) -> String {
+    let name = command.get_name();
+    let argument = context(error, ContextKind::InvalidArg);
+    let value = context(error, ContextKind::InvalidValue);
+    let help = format!("see '{name} --help'");
+    match error.kind() {
+        ErrorKind::InvalidSubcommand => {
+            let word = context(error, ContextKind::InvalidSubcommand);
+            let near = context(error, ContextKind::SuggestedSubcommand);
+            let hint = if near.is_empty() {
+                let known: Vec<&str> = command
+                    .get_subcommands()
+                    .filter(|sub| !sub.is_hide_set())
+                    .map(clap::Command::get_name)
+                    .collect();
+                format!("known are {}", known.join(", "))
+            } else {
+                format!("did you mean {near}?")
+            };
+            format!("there is no command {word:?}: {hint} ({help})")
+        }
+        ErrorKind::MissingRequiredArgument => format!("missing {argument}: {help}"),
+        ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let known: Vec<&str> = command
+                .get_subcommands()
+                .filter(|sub| !sub.is_hide_set())
+                .map(clap::Command::get_name)
+                .collect();
+            format!("missing the command, one of {}: {help}", known.join(", "))
+        }
+        ErrorKind::UnknownArgument => {
+            let near = context(error, ContextKind::SuggestedArg);
+            let hint = if near.is_empty() {
+                String::new()
+            } else {
+                format!("did you mean {near}? ")
+            };
+            format!(
+                "the word {argument:?} is one too many, or an option that does not exist: {hint}{help}"
+            )
+        }
+        ErrorKind::InvalidValue | ErrorKind::ValueValidation if value.is_empty() => {
+            format!("{argument} has no value: {help}")
+        }
+        ErrorKind::InvalidValue => {
+            format!(
+                "{value:?} is no value for {argument}, known are {}: {help}",
+                context(error, ContextKind::ValidValue)
+            )
+        }
+        ErrorKind::ValueValidation => {
+            let cause =
+                std::error::Error::source(error).map_or_else(String::new, ToString::to_string);
+            format!("{argument}: {cause}")
+        }
+        ErrorKind::InvalidUtf8 => format!("an argument is not valid UTF-8: {help}"),
+        // The rest of clap's kinds (conflicts, counts of values) say it well themselves in their first line.
+        _ => {
+            let text = error.to_string();
+            let first = text.lines().next().unwrap_or_default();
+            format!("{}: {help}", first.strip_prefix("error: ").unwrap_or(first))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, clap::Parser)]
+    #[command(name = "tool")]
+    struct Tool {
+        #[command(subcommand)]
+        command: Commands,
+    }
+
+    #[derive(Debug, clap::Subcommand)]
+    #[command(rename_all = "snake_case")]
+    enum Commands {
+        CanDeploy {
+            environment: String,
+            #[arg(long)]
+            format: Option<Format>,
+        },
+        Register {
+            #[arg(value_parser = |text: &str| text.parse::<registry_core::ids::CorrelationId>())]
+            id: registry_core::ids::CorrelationId,
+        },
+    }
+
+    #[derive(Debug, Clone, clap::ValueEnum)]
+    enum Format {
+        Json,
+    }
+
+    fn check(words: &[&str], expected: &str) {
+        let all = std::iter::once("tool")
+            .chain(words.iter().copied())
+            .map(OsString::from);
+        let error = Tool::try_parse_from(underscore_command(all, &Tool::command())).unwrap_err();
+        assert_eq!(sentence(&error, &Tool::command()), expected);
+    }
+
+    #[test]
+    fn one_sentence_each() {
+        check(
+            &["can_deplyo"],
+            "there is no command \"can_deplyo\": did you mean can_deploy? (see 'tool --help')",
+        );
+        check(
+            &["xyz"],
+            "there is no command \"xyz\": known are can_deploy, register (see 'tool --help')",
+        );
+        check(
+            &[],
+            "missing the command, one of can_deploy, register: see 'tool --help'",
+        );
+        check(&["can_deploy"], "missing <ENVIRONMENT>: see 'tool --help'");
+        check(
+            &["can_deploy", "a", "b"],
+            "the word \"b\" is one too many, or an option that does not exist: see 'tool --help'",
+        );
+        check(
+            &["can_deploy", "a", "--format", "xml"],
+            "\"xml\" is no value for --format <FORMAT>, known are json: see 'tool --help'",
+        );
+        check(
+            &["register", "a/b"],
+            "<ID>: the correlation id \"a/b\" has '/' at position 2: give 1 to 128 of A-Z a-z 0-9 . _ : - that does not \
+             start with '-' or '.', like 20260114-123456-abc123",
+        );
+    }
+
+    #[test]
+    fn hyphens_and_underscores_are_one() {
+        for word in ["can_deploy", "can-deploy"] {
+            let words = ["tool", word, "my-env"].map(OsString::from);
+            assert!(matches!(
+                Tool::read_from(words).unwrap().command,
+                Commands::CanDeploy { environment, .. } if environment == "my-env"
+            ));
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! What a program knows about the process it runs in: settings, console.
+
+use std::path::{Path, PathBuf};
+
+use registry_core::settings::{Settings, SettingsError, SettingsFile};
+use registry_core::text::Masker;
+
+use crate::console::Console;
+
+/// Name of the settings file, looked for from the working directory upwards.
+pub const SETTINGS_FILE: &str = "deployment-coordination.toml";
+
+/// Settings and console of this process.
+#[derive(Debug)]
+pub struct Context {
+    /// Flags may still be added with [`Settings::set_flag`].
+    pub settings: Settings,
+    /// Where messages for people go.
+    pub console: Console,
+}
+
+impl Context {
+    /// Reads the environment and the settings file, once.
+    pub fn load() -> Result<Self, SettingsError> {
+        let file = match find_settings_file() {
+            Some(path) => read_settings_file(path)?,
+            None => SettingsFile::default(),
+        };
+        let settings = Settings::new(variable, file);
+        let console = console(Masker::new(settings.secrets()));
+        Ok(Self { settings, console })
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads environment variables"
+)]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+fn console(masker: Masker) -> Console {
+    let set = |name: &str| variable(name).is_some_and(|value| !value.is_empty());
+    Console::new(
+        variable("GITHUB_ACTIONS").as_deref() == Some("true"),
+        set("NO_COLOR"),
+        masker,
+    )
+}
+
+pub(crate) fn early_console() -> Console {
+    console(Masker::default())
+}
+
+fn find_settings_file() -> Option<PathBuf> {
+    let here = std::env::current_dir().ok()?;
+    here.ancestors()
+        .map(|folder| folder.join(SETTINGS_FILE))
+        .find(|path| path.is_file())
+}
+
+fn read_settings_file(path: PathBuf) -> Result<SettingsFile, SettingsError> {
+    let text = read_text(&path).map_err(|detail| SettingsError::File {
+        path: path.clone(),
+        detail,
+    })?;
+    SettingsFile::parse(path, &text)
+}
+
+// Large enough for any settings; a file that is not one should not fill the memory.
+const LARGEST_SETTINGS_FILE: u64 = 1 << 20;
+
+fn read_text(path: &Path) -> Result<String, String> {
+    let length = std::fs::metadata(path)
+        .map_err(|error| error.to_string())?
+        .len();
+    if length > LARGEST_SETTINGS_FILE {
+        return Err(format!(
+            "it has {length} bytes, {LARGEST_SETTINGS_FILE} is the most"
+        ));
+    }
+    std::fs::read_to_string(path).map_err(|error| error.to_string())
+}
