@@ -129,6 +129,8 @@ fn sentence(error: &clap::Error, command: &clap::Command) -> String {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory as _;
+
     use super::*;
 
     #[derive(Debug, clap::Parser)]
