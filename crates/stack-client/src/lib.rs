@@ -1,1 +1,9 @@
-//! See docs/ARCHITECTURE.md.
+//! CloudFormation, seen through the real AWS SDK. The only crate that names it; its callers see
+//! [`registry_core::stack::StackSource`] and nothing asynchronous.
+#![warn(missing_docs)]
+
+mod convert;
+mod error;
+mod source;
+
+pub use source::{AwsStacks, Caller};

@@ -1,0 +1,241 @@
+//! The blocking client.
+
+use std::sync::{Mutex, PoisonError};
+
+use aws_config::SdkConfig;
+use aws_http::ServerClock;
+use aws_sdk_cloudformation::Client;
+use registry_core::ids::StackName;
+use registry_core::settings::{AWS_REGION, Origin, Settings};
+use registry_core::stack::{
+    EventsPage, Observed, StackError, StackResource, StackSource, StackState,
+};
+use tokio::runtime::Runtime;
+
+use crate::convert;
+use crate::error::{Failure, classify};
+
+/// Who the credentials belong to, as `sts:GetCallerIdentity` tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// The account number.
+    pub account: String,
+    /// The ARN of the user or assumed role.
+    pub arn: String,
+}
+
+/// CloudFormation in one region, through the SDK's own chain of credentials and endpoints. Nothing is read or asked before the
+/// first question.
+#[derive(Debug)]
+pub struct AwsStacks {
+    region: Option<String>,
+    runtime: Runtime,
+    // Made at the first question, and made anew after credentials expired, so that the chain is read again.
+    session: Mutex<Option<Session>>,
+}
+
+#[derive(Debug, Clone)]
+struct Session {
+    config: SdkConfig,
+    client: Client,
+    clock: ServerClock,
+    region: String,
+}
+
+impl AwsStacks {
+    /// Prepares to ask the region that the settings name; where they name none, the profile's, else the default.
+    pub fn new(settings: &Settings) -> Result<Self, StackError> {
+        let region = settings
+            .get(&AWS_REGION)
+            .filter(|(_, origin)| *origin != Origin::Default)
+            .map(|(region, _)| region);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| StackError::Unreachable {
+                detail: format!("the runtime could not start: {error}"),
+            })?;
+        Ok(Self {
+            region,
+            runtime,
+            session: Mutex::new(None),
+        })
+    }
+
+    /// The region that is asked.
+    #[must_use]
+    pub fn region(&self) -> String {
+        self.session().region
+    }
+
+    /// Who the credentials belong to.
+    pub fn caller(&self) -> Result<Caller, StackError> {
+        let session = self.session();
+        let client = aws_sdk_sts::Client::new(&session.config);
+        let answer = self.ask("sts:GetCallerIdentity", client.get_caller_identity().send())?;
+        let answer = answer.ok_or_else(|| StackError::Nonsense {
+            detail: "GetCallerIdentity spoke of a stack".to_owned(),
+        })?;
+        Ok(Caller {
+            account: answer.account().unwrap_or_default().to_owned(),
+            arn: answer.arn().unwrap_or_default().to_owned(),
+        })
+    }
+
+    fn session(&self) -> Session {
+        let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        session
+            .get_or_insert_with(|| self.runtime.block_on(Session::load(self.region.clone())))
+            .clone()
+    }
+
+    /// A name is asked as it is; an ARN must be of the region that is asked.
+    fn checked(&self, stack: &StackName) -> Result<Session, StackError> {
+        let session = self.session();
+        match stack.region() {
+            Some(region) if region != session.region => Err(StackError::Invalid {
+                detail: format!(
+                    "the stack ARN {stack} is of region {region}, but region {} is asked (set AWS_REGION={region})",
+                    session.region
+                ),
+            }),
+            _ => Ok(session),
+        }
+    }
+
+    /// `None`: there is no such stack.
+    fn ask<T, E>(
+        &self,
+        action: &str,
+        question: impl Future<Output = Result<T, aws_sdk_cloudformation::error::SdkError<E>>>,
+    ) -> Result<Option<T>, StackError>
+    where
+        E: aws_smithy_types::error::metadata::ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        match self.runtime.block_on(question) {
+            Ok(answer) => Ok(Some(answer)),
+            Err(error) => match classify(action, &error) {
+                Failure::NoSuchStack => Ok(None),
+                Failure::Error(error) => {
+                    if matches!(
+                        error,
+                        StackError::Expired { .. } | StackError::NoCredentials { .. }
+                    ) {
+                        *self.session.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                    }
+                    Err(error)
+                }
+            },
+        }
+    }
+}
+
+impl Session {
+    async fn load(region: Option<String>) -> Self {
+        let (config, clock) = aws_http::load(region, AWS_REGION.default).await;
+        let region = config.region().map(ToString::to_string).unwrap_or_default();
+        Self {
+            client: Client::new(&config),
+            config,
+            clock,
+            region,
+        }
+    }
+}
+
+impl StackSource for AwsStacks {
+    fn describe(&self, stack: &StackName) -> Result<Observed<StackState>, StackError> {
+        let session = self.checked(stack)?;
+        let question = session
+            .client
+            .describe_stacks()
+            .stack_name(stack.as_str())
+            .send();
+        let answer = self.ask("cloudformation:DescribeStacks", question)?;
+        let found = answer.as_ref().and_then(|answer| answer.stacks().first());
+        let value = match found {
+            Some(found) => StackState::Exists(Box::new(convert::stack(found)?)),
+            None => StackState::Missing,
+        };
+        Ok(Observed {
+            value,
+            server_time: session.clock.last(),
+        })
+    }
+
+    fn events(
+        &self,
+        stack: &StackName,
+        next: Option<&str>,
+    ) -> Result<Observed<EventsPage>, StackError> {
+        let session = self.checked(stack)?;
+        let question = session
+            .client
+            .describe_stack_events()
+            .stack_name(stack.as_str())
+            .set_next_token(next.map(str::to_owned))
+            .send();
+        let answer = self.ask("cloudformation:DescribeStackEvents", question)?;
+        let value = answer.map_or(
+            EventsPage {
+                events: Vec::new(),
+                next: None,
+            },
+            |answer| EventsPage {
+                events: answer.stack_events().iter().map(convert::event).collect(),
+                next: answer
+                    .next_token()
+                    .filter(|token| !token.is_empty())
+                    .map(str::to_owned),
+            },
+        );
+        Ok(Observed {
+            value,
+            server_time: session.clock.last(),
+        })
+    }
+
+    fn resources(&self, stack: &StackName) -> Result<Vec<StackResource>, StackError> {
+        let session = self.checked(stack)?;
+        let mut resources = Vec::new();
+        let mut token: Option<String> = None;
+        loop {
+            let question = session
+                .client
+                .list_stack_resources()
+                .stack_name(stack.as_str())
+                .set_next_token(token.clone())
+                .send();
+            let Some(answer) = self.ask("cloudformation:ListStackResources", question)? else {
+                return Ok(resources);
+            };
+            resources.extend(
+                answer
+                    .stack_resource_summaries()
+                    .iter()
+                    .map(convert::resource),
+            );
+            let next = answer
+                .next_token()
+                .filter(|next| !next.is_empty())
+                .map(str::to_owned);
+            if next.is_none() || next == token {
+                return Ok(resources);
+            }
+            token = next;
+        }
+    }
+
+    fn template(&self, stack: &StackName) -> Result<String, StackError> {
+        let session = self.checked(stack)?;
+        let question = session
+            .client
+            .get_template()
+            .stack_name(stack.as_str())
+            .send();
+        let answer = self.ask("cloudformation:GetTemplate", question)?;
+        Ok(answer
+            .and_then(|answer| answer.template_body().map(str::to_owned))
+            .unwrap_or_default())
+    }
+}
