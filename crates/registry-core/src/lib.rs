@@ -6,6 +6,7 @@
 pub mod clock;
 pub mod deployment;
 pub mod ids;
+pub mod notification;
 pub mod settings;
 pub mod stack;
 pub mod text;
