@@ -3,10 +3,12 @@
 //! Start at [`stack`] (what CloudFormation says) and [`settings`]; the code map is in docs/ARCHITECTURE.md.
 #![warn(missing_docs)]
 
+pub mod advice;
 pub mod clock;
 pub mod deployment;
 pub mod ids;
 pub mod notification;
+pub mod progress;
 pub mod settings;
 pub mod stack;
 pub mod text;
