@@ -1,1 +1,25 @@
-//! See docs/ARCHITECTURE.md.
+//! CloudFormation, Slack and GitHub played on loopback, for tests and for trying things by hand.
+#![warn(missing_docs)]
+
+mod cloudformation;
+mod fault;
+mod github;
+mod http;
+mod respond;
+mod slack;
+mod stage;
+
+use std::path::{Path, PathBuf};
+
+pub use cloudformation::{ACCOUNT, CloudFormation, Event, Play, Resource, Stack};
+pub use fault::{Fault, Trouble};
+pub use github::{GitHub, Job, Run};
+pub use slack::{Channel, Duplicates, INTERACT, Message, Slack, TOKEN, UPDATES};
+pub use stage::Recorded;
+
+/// A recorded operation that comes with this crate (`traces/README.md` tells what they are).
+pub fn trace_file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("traces")
+        .join(name)
+}
