@@ -1,1 +1,98 @@
-fn main() {}
+//! The project's own commands: `cargo xtask COMMAND`.
+//!
+//! One file for each command. Plain `cargo build`, `cargo test -p CRATE` and `cargo run` stay what they are; a command
+//! is here only when it does more than cargo can. Please add no dependency without need: everybody waits for this crate.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a tool for developers, whose output is its result"
+)]
+
+mod install;
+mod process;
+mod shim;
+mod test;
+mod tidy;
+mod tools;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+/// One command: its name, what help says about it, and what runs it. It returns whether all was well; an error is a
+/// sentence about what could not be done.
+struct Command {
+    name: &'static str,
+    arguments: &'static str,
+    help: &'static str,
+    run: fn(&[String]) -> Result<bool>,
+}
+
+const COMMANDS: &[Command] = &[
+    Command {
+        name: "test",
+        arguments: "",
+        help: "run every test; fetches what they need beside Rust into target/tools",
+        run: test::run,
+    },
+    Command {
+        name: "tidy",
+        arguments: "",
+        help: "check the rules of the house: who may depend on whom, lints, file sizes, docs",
+        run: tidy::run,
+    },
+    Command {
+        name: "install",
+        arguments: "[--to DIR] [--shims DIR] [--debug]",
+        help: "build the seven programs and put them into DIR (~/.cargo/bin); --shims writes NAME.sh for old callers",
+        run: install::run,
+    },
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let Some(name) = arguments.first() else {
+        print!("{}", help());
+        return ExitCode::SUCCESS;
+    };
+    if ["help", "--help", "-h"].contains(&name.as_str()) {
+        print!("{}", help());
+        return ExitCode::SUCCESS;
+    }
+    let Some(command) = COMMANDS.iter().find(|command| command.name == name) else {
+        eprint!("there is no command {name:?}\n\n{}", help());
+        return ExitCode::from(2);
+    };
+    match (command.run)(&arguments[1..]) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("cargo xtask {name}: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn help() -> String {
+    let mut text = "usage: cargo xtask COMMAND\n\n".to_owned();
+    for command in COMMANDS {
+        let usage = format!("{} {}", command.name, command.arguments);
+        text.extend(["  ", usage.trim_end(), "\n      ", command.help, "\n"]);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn help_names_every_command() {
+        let help = super::help();
+        for command in super::COMMANDS {
+            assert!(
+                help.contains(&format!("\n  {}", command.name)),
+                "{}",
+                command.name
+            );
+        }
+    }
+}
