@@ -5,11 +5,15 @@
 
 pub mod advice;
 pub mod clock;
+pub mod decide;
 pub mod deployment;
 pub mod ids;
 pub mod notification;
 pub mod progress;
+pub mod registry;
 pub mod settings;
+pub mod slot;
 pub mod stack;
+pub mod store;
 pub mod text;
 pub mod trace;

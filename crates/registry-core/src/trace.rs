@@ -110,7 +110,7 @@ impl Trace {
             let starts = event.is_stack_event && starts_operation(&event.status);
             match operations.last_mut() {
                 Some(current) if !(starts && current.has_stack_event()) => {
-                    current.events.push(event.clone())
+                    current.events.push(event.clone());
                 }
                 Some(_) | None => operations.push(Trace {
                     events: vec![event.clone()],

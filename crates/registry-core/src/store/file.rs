@@ -1,0 +1,222 @@
+//! The registry as one JSON file: one lock, one rename, one transaction.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, ErrorKind, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::format::{Document, FormatError};
+use super::lock::{Held, Patience, with_lock};
+use super::{Scope, Snapshot, Store, StoreError, Touches, atomic, process};
+use crate::clock::{Clock, Timestamp};
+use crate::slot::{Elsewhere, Now, Slot};
+
+/// The name of the registry file in its folder.
+pub const FILE_NAME: &str = "deployments.json";
+
+const FILE_MODE: u32 = 0o644;
+const FOLDER_MODE: u32 = 0o755;
+
+/// The registry file of one folder.
+pub struct FileStore {
+    folder: PathBuf,
+    clock: Arc<dyn Clock>,
+    patience: Patience,
+}
+
+impl std::fmt::Debug for FileStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FileStore")
+            .field("folder", &self.folder)
+            .finish_non_exhaustive()
+    }
+}
+
+impl FileStore {
+    /// The registry in `folder`, which is made when something is first written. A path that is a file is a wrong setting.
+    pub fn open(folder: PathBuf, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+        match fs::metadata(&folder) {
+            Ok(found) if !found.is_dir() => Err(not_a_folder(&folder)),
+            Err(error) if error.kind() == ErrorKind::NotADirectory => Err(not_a_folder(&folder)),
+            Ok(_) | Err(_) => Ok(Self {
+                folder,
+                clock,
+                patience: Patience::REGISTRY,
+            }),
+        }
+    }
+
+    /// The same store with another patience for its lock.
+    #[must_use]
+    pub fn with_patience(self, patience: Patience) -> Self {
+        Self { patience, ..self }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.join(FILE_NAME)
+    }
+
+    fn now(&self) -> Now {
+        Now {
+            at: self.clock.now(),
+            boot: Some(self.clock.boot()),
+            host: process::host(),
+            gone: process::is_gone,
+        }
+    }
+
+    fn load(&self) -> Result<Document, StoreError> {
+        let path = self.path();
+        let text = match fs::read(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Document::default()),
+            Err(error) if error.kind() == ErrorKind::NotADirectory => {
+                return Err(not_a_folder(&self.folder));
+            }
+            Err(error) => return Err(unavailable("read", &path, &error)),
+        };
+        Document::parse(&text).map_err(|error| Self::corrupt(&path, &text, &error))
+    }
+
+    // The file stays as it is for a person to mend; a copy keeps it from being mended away.
+    fn corrupt(path: &Path, text: &[u8], error: &FormatError) -> StoreError {
+        let copy = keep_copy(path, text);
+        let kept = copy.map_or_else(
+            |error| format!("no copy could be made: {error}"),
+            |copy| format!("a copy is in {}", copy.display()),
+        );
+        StoreError::Unavailable(format!(
+            "the registry file {} cannot be used: {error}; {kept}; mend it, or begin anew: echo '{{\"deployments\":[]}}' > {}",
+            path.display(),
+            path.display()
+        ))
+    }
+
+    fn change(
+        &self,
+        held: &Held<'_>,
+        path: &Path,
+        touches: Touches<'_>,
+        change: &mut dyn FnMut(&mut Slot, &Elsewhere, &Now),
+    ) -> Result<(), StoreError> {
+        let mut document = self.load()?;
+        let before = document.slot(touches.environment);
+        let elsewhere = elsewhere(&document, touches);
+        let mut after = before.clone();
+        change(&mut after, &elsewhere, &self.now());
+        if after == before {
+            return Ok(());
+        }
+        document.put(&after);
+        let failed = |error: io::Error| unavailable("write", path, &error);
+        atomic::remove_leftovers(path).map_err(failed)?;
+        atomic::write_if(path, document.to_text().as_bytes(), FILE_MODE, &mut || {
+            held.check()
+        })
+        .map_err(failed)
+    }
+}
+
+impl Store for FileStore {
+    fn scope(&self) -> Scope {
+        Scope::Machine
+    }
+
+    fn place(&self) -> String {
+        self.path().display().to_string()
+    }
+
+    fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        let document = self.load()?;
+        let slots: BTreeMap<String, Slot> = document
+            .environments()
+            .into_iter()
+            .map(|name| (name.clone(), document.slot(&name)))
+            .collect();
+        Ok(Snapshot {
+            slots,
+            now: self.now(),
+        })
+    }
+
+    fn update(
+        &self,
+        touches: Touches<'_>,
+        change: &mut dyn FnMut(&mut Slot, &Elsewhere, &Now),
+    ) -> Result<(), StoreError> {
+        let failed = |error: &io::Error| match error.kind() {
+            ErrorKind::NotADirectory | ErrorKind::AlreadyExists => not_a_folder(&self.folder),
+            _ => unavailable("create", &self.folder, error),
+        };
+        atomic::create_folder(&self.folder, FOLDER_MODE).map_err(|error| failed(&error))?;
+        // One file may have several names through links; its lock has one.
+        let path = atomic::resolve(&self.path())
+            .map_err(|error| unavailable("read", &self.path(), &error))?;
+        with_lock(&lock_path(&path), &*self.clock, self.patience, |held| {
+            self.change(held, &path, touches, change)
+        })
+        .map_err(StoreError::of_lock)?
+    }
+}
+
+/// The lock file of a registry file.
+#[must_use]
+pub fn lock_path(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    PathBuf::from(name)
+}
+
+fn elsewhere(document: &Document, touches: Touches<'_>) -> Elsewhere {
+    let others = document.holds_elsewhere(touches.environment);
+    Elsewhere::among(&others, touches.id, touches.stacks)
+}
+
+fn keep_copy(path: &Path, text: &[u8]) -> io::Result<PathBuf> {
+    // Named after the file's own time, so that looking again makes no second copy.
+    let seconds = fs::metadata(path)?.mtime();
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(
+        ".corrupt-{}",
+        Timestamp::from_seconds(seconds).compact()
+    ));
+    let copy = PathBuf::from(name);
+    let opened = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(FILE_MODE)
+        .open(&copy);
+    match opened {
+        Ok(mut file) => {
+            file.write_all(text)?;
+            file.sync_all()?;
+            Ok(copy)
+        }
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(copy),
+        Err(error) => Err(error),
+    }
+}
+
+fn not_a_folder(folder: &Path) -> StoreError {
+    StoreError::Wrong(format!(
+        "the registry folder {} is a file, not a folder: set REGISTRY_DIR to a folder, or move that file away",
+        folder.display()
+    ))
+}
+
+fn unavailable(action: &str, path: &Path, error: &io::Error) -> StoreError {
+    let advice = match error.kind() {
+        ErrorKind::PermissionDenied => "; check its permissions: stat it, and chmod 644 the file",
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+            "; make room on that disk"
+        }
+        ErrorKind::ReadOnlyFilesystem => "; set REGISTRY_DIR to a folder that can be written",
+        _ => "",
+    };
+    StoreError::Unavailable(format!(
+        "cannot {action} the registry {}: {error}{advice}",
+        path.display()
+    ))
+}

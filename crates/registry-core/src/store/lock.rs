@@ -1,0 +1,401 @@
+//! Locks in files of their own, beside what they protect: `flock` through fd-lock, with the holder's name inside.
+//!
+//! Never the file that gets replaced: a lock is on the inode, and a rename puts another inode under the name. The lock file
+//! is never removed, for the same reason.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use thiserror::Error;
+
+use crate::clock::{Clock, Timestamp, Wake, human_duration};
+
+/// Who holds a lock, as it says in the lock file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// The process.
+    pub pid: u32,
+    /// Since when, by that process's wall clock.
+    pub since: Timestamp,
+    /// What the process wrote beside (for example a monitor's last beat), as it stands in the lock file.
+    pub more: Map<String, Value>,
+}
+
+impl std::fmt::Display for Holder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "process {} (since {})", self.pid, self.since.human())
+    }
+}
+
+/// Why a lock was not had.
+#[derive(Debug, Error)]
+pub enum LockError {
+    /// Others hold it; nothing is broken.
+    #[error(
+        "the lock {} is held by {}, waited {}: try again, or look at what that process is doing",
+        .path.display(),
+        .holder.as_ref().map_or_else(|| "a process that has not written its name".to_owned(), ToString::to_string),
+        human_duration(*.waited)
+    )]
+    Busy {
+        /// The lock file.
+        path: PathBuf,
+        /// Who holds it; `None` when the file does not say.
+        holder: Option<Box<Holder>>,
+        /// For how long it was tried.
+        waited: Duration,
+    },
+    /// The program was asked to stop while it waited.
+    #[error("asked to stop while waiting for the lock {}", .path.display())]
+    Stopped {
+        /// The lock file.
+        path: PathBuf,
+    },
+    /// The lock file cannot be used.
+    #[error("the lock file {} cannot be used: {source}", .path.display())]
+    Io {
+        /// The lock file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// When to give up.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// The same holder (pid and time) has kept it for so long.
+    pub same_holder: Duration,
+    /// So long in all, however often the holder changed.
+    pub total: Duration,
+}
+
+impl Patience {
+    /// For the registry: 10 s behind one holder, 60 s in all.
+    pub const REGISTRY: Self = Self {
+        same_holder: Duration::from_secs(10),
+        total: Duration::from_secs(60),
+    };
+    /// One try, no waiting.
+    pub const NONE: Self = Self::up_to(Duration::ZERO);
+
+    /// The same limit for both.
+    #[must_use]
+    pub const fn up_to(limit: Duration) -> Self {
+        Self {
+            same_holder: limit,
+            total: limit,
+        }
+    }
+}
+
+/// The lock while it is held; handed to the closure of [`with_lock`].
+#[derive(Debug)]
+pub struct Held<'a> {
+    file: &'a File,
+    path: &'a Path,
+    pid: u32,
+    since: Timestamp,
+}
+
+impl Held<'_> {
+    /// Fails when the lock file was removed or replaced under us: then somebody else may hold a lock of the same name.
+    pub fn check(&self) -> io::Result<()> {
+        let ours = self.file.metadata()?;
+        let named = std::fs::metadata(self.path)?;
+        if (ours.dev(), ours.ino()) == (named.dev(), named.ino()) {
+            Ok(())
+        } else {
+            Err(io::Error::other(
+                "the lock file was replaced while it was held",
+            ))
+        }
+    }
+
+    /// Writes the holder's name into the lock file, with `more` beside it (read back as [`Holder::more`]).
+    pub fn note(&self, more: Map<String, Value>) -> io::Result<()> {
+        let mut content = more;
+        content.insert("pid".to_owned(), json!(self.pid));
+        content.insert("since".to_owned(), json!(self.since.rfc3339_millis()));
+        let mut text = Value::Object(content).to_string();
+        text.push('\n');
+        let mut file = self.file;
+        file.rewind()?;
+        file.write_all(text.as_bytes())?;
+        file.set_len(text.len() as u64)
+    }
+}
+
+/// Runs `work` while holding the exclusive lock `path`, which is created (mode 644) in an existing folder.
+///
+/// Waits with jitter, 1 ms growing to 100 ms, until `patience` runs out. The lock ends with the closure or the process,
+/// and is not passed on to programs that are started meanwhile (`O_CLOEXEC`).
+pub fn with_lock<T>(
+    path: &Path,
+    clock: &dyn Clock,
+    patience: Patience,
+    work: impl FnOnce(&Held<'_>) -> T,
+) -> Result<T, LockError> {
+    let failed = |source| LockError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let mut wait = Wait::new(clock);
+    loop {
+        let file = open(path, true).map_err(failed)?;
+        let mut lock = fd_lock::RwLock::new(file);
+        let blocked = match lock.try_write() {
+            Ok(guard) => {
+                let held = Held {
+                    file: &guard,
+                    path,
+                    pid: std::process::id(),
+                    since: clock.now(),
+                };
+                // Made anew between open and lock: the one that bears the name now is what counts.
+                if held.check().is_ok() {
+                    // A full disk must not keep us from working: without the note others only lack our name.
+                    let _unnamed = held.note(Map::new());
+                    return Ok(work(&held));
+                }
+                false
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => true,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => false,
+            Err(error) => return Err(failed(error)),
+        };
+        wait.pause(path, patience, blocked.then(|| read_holder(path)).flatten())?;
+    }
+}
+
+/// Whether somebody holds the exclusive lock `path` now, looked at with a shared try-lock that is let go at once.
+/// `None`: nobody (or there is no such file).
+pub fn held_by(path: &Path) -> io::Result<Option<Option<Holder>>> {
+    let file = match open(path, false) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let lock = fd_lock::RwLock::new(file);
+    loop {
+        match lock.try_read() {
+            Ok(_free) => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                return Ok(Some(read_holder(path)));
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// What the lock file says about its last holder, whether or not that one still holds it.
+#[must_use]
+pub fn read_holder(path: &Path) -> Option<Holder> {
+    // The note is rewritten in place, so what is read may be torn; then it does not parse.
+    const LONGEST_NOTE: u64 = 64 * 1024;
+    let mut text = String::new();
+    File::open(path)
+        .ok()?
+        .take(LONGEST_NOTE)
+        .read_to_string(&mut text)
+        .ok()?;
+    let Ok(Value::Object(mut note)) = serde_json::from_str(&text) else {
+        return None;
+    };
+    let pid = note.remove("pid")?.as_u64()?.try_into().ok()?;
+    let since = Timestamp::parse_rfc3339(note.remove("since")?.as_str()?)?;
+    Some(Holder {
+        pid,
+        since,
+        more: note,
+    })
+}
+
+fn open(path: &Path, create: bool) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    if create {
+        options.write(true).create(true).truncate(false);
+    }
+    options.open(path)
+}
+
+struct Wait<'a> {
+    clock: &'a dyn Clock,
+    begun: Duration,
+    holder: Option<Holder>,
+    holder_since: Duration,
+    longest: Duration,
+}
+
+impl<'a> Wait<'a> {
+    fn new(clock: &'a dyn Clock) -> Self {
+        let begun = clock.boot().since_boot;
+        Self {
+            clock,
+            begun,
+            holder: None,
+            holder_since: begun,
+            longest: Duration::from_millis(1),
+        }
+    }
+
+    fn pause(
+        &mut self,
+        path: &Path,
+        patience: Patience,
+        holder: Option<Holder>,
+    ) -> Result<(), LockError> {
+        let now = self.clock.boot().since_boot;
+        // A torn or empty note says nothing about a change of holder.
+        let same = match (&self.holder, &holder) {
+            (Some(before), Some(after)) => (before.pid, before.since) == (after.pid, after.since),
+            (None, Some(_)) => false,
+            (_, None) => true,
+        };
+        if !same {
+            self.holder = holder;
+            self.holder_since = now;
+        }
+        let waited = now.saturating_sub(self.begun);
+        if waited >= patience.total || now.saturating_sub(self.holder_since) >= patience.same_holder
+        {
+            return Err(LockError::Busy {
+                path: path.to_owned(),
+                holder: self.holder.clone().map(Box::new),
+                waited,
+            });
+        }
+        let pause = self.longest.mul_f64(0.1 + 0.9 * random_share());
+        self.longest = (self.longest * 2).min(Duration::from_millis(100));
+        match self.clock.sleep(pause) {
+            Wake::Elapsed => Ok(()),
+            Wake::Stopped => Err(LockError::Stopped {
+                path: path.to_owned(),
+            }),
+        }
+    }
+}
+
+/// Between 0 and 1; one half where the system gives no random numbers (then waiting is only less spread out).
+fn random_share() -> f64 {
+    getrandom::u32().map_or(0.5, |random| f64::from(random) / f64::from(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{ManualClock, StopSignal, SystemClock};
+
+    fn lock_file() -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.lock");
+        (folder, path)
+    }
+
+    #[test]
+    fn a_second_one_waits_gives_up_and_names_the_holder() {
+        let (_folder, path) = lock_file();
+        let clock = ManualClock::at(Timestamp::from_seconds(1_000_000));
+        let busy = with_lock(&path, &clock, Patience::NONE, |_| {
+            with_lock(&path, &clock, Patience::REGISTRY, |_| ()).unwrap_err()
+        })
+        .unwrap();
+        let LockError::Busy { holder, waited, .. } = busy else {
+            panic!("{busy}");
+        };
+        assert_eq!(holder.unwrap().pid, std::process::id());
+        // Behind one and the same holder: 10 s, not 60.
+        assert!((10..12).contains(&waited.as_secs()), "{waited:?}");
+    }
+
+    #[test]
+    fn a_changing_holder_is_waited_for_longer() {
+        let (_folder, path) = lock_file();
+        let clock = ManualClock::at(Timestamp::from_seconds(1_000_000));
+        let mut wait = Wait::new(&clock);
+        let holder = |pid| {
+            Some(Holder {
+                pid,
+                since: Timestamp::from_seconds(1),
+                more: Map::new(),
+            })
+        };
+        let error = (0..)
+            .find_map(|turn| wait.pause(&path, Patience::REGISTRY, holder(turn)).err())
+            .unwrap();
+        let LockError::Busy { waited, .. } = error else {
+            panic!("{error}");
+        };
+        assert!((60..61).contains(&waited.as_secs()), "{waited:?}");
+    }
+
+    #[test]
+    fn only_one_at_a_time() {
+        let (_folder, path) = lock_file();
+        let count = std::sync::atomic::AtomicU32::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..20 {
+                        with_lock(&path, &SystemClock::default(), Patience::REGISTRY, |_| {
+                            // Not atomic on purpose: only the lock keeps the sum right.
+                            let seen = count.load(std::sync::atomic::Ordering::Relaxed);
+                            std::thread::yield_now();
+                            count.store(seen + 1, std::sync::atomic::Ordering::Relaxed);
+                        })
+                        .unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(count.into_inner(), 160);
+    }
+
+    #[test]
+    fn looking_at_a_lock() {
+        let (_folder, path) = lock_file();
+        assert!(held_by(&path).unwrap().is_none());
+        let clock = SystemClock::default();
+        with_lock(&path, &clock, Patience::NONE, |held| {
+            held.note(json!({"beat": 7}).as_object().unwrap().clone())
+                .unwrap();
+            let holder = held_by(&path).unwrap().unwrap().unwrap();
+            assert_eq!(holder.more["beat"], 7);
+        })
+        .unwrap();
+        assert!(held_by(&path).unwrap().is_none());
+        assert_eq!(read_holder(&path).unwrap().pid, std::process::id());
+    }
+
+    #[test]
+    fn a_lock_file_that_is_replaced_is_noticed() {
+        let (_folder, path) = lock_file();
+        with_lock(&path, &SystemClock::default(), Patience::NONE, |held| {
+            held.check().unwrap();
+            std::fs::remove_file(&path).unwrap();
+            assert!(held.check().is_err());
+            File::create(&path).unwrap();
+            assert!(held.check().is_err());
+        })
+        .unwrap();
+    }
+
+    #[test]
+    fn a_stop_ends_the_waiting() {
+        let (_folder, path) = lock_file();
+        let stop = StopSignal::default();
+        let clock = SystemClock::new(stop.clone());
+        stop.stop(15);
+        let error = with_lock(&path, &clock, Patience::NONE, |_| {
+            with_lock(&path, &clock, Patience::REGISTRY, |_| ()).unwrap_err()
+        })
+        .unwrap();
+        assert!(matches!(error, LockError::Stopped { .. }), "{error}");
+    }
+}
