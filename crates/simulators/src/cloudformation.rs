@@ -2,6 +2,7 @@
 
 mod actions;
 mod control;
+mod live;
 mod past;
 mod signature;
 mod spec;
@@ -17,12 +18,14 @@ use registry_core::clock::{Clock, Timestamp};
 use registry_core::trace::Trace;
 
 pub use self::spec::{Event, Play, Resource, Stack};
+pub(crate) use self::trace::events as trace_events;
 
 use self::actions::{Asked, AwsError};
 use self::world::World;
 use crate::fault::Trouble;
 use crate::http::{Answer, Delivery, Reply, Request, Server, Service, Unread, find};
 use crate::respond::{self, Wrong};
+use crate::scenario::Scenario;
 use crate::stage::{Stage, seconds, steering};
 
 /// The account all stacks are in.
@@ -106,6 +109,11 @@ impl CloudFormation {
         );
     }
 
+    /// Starts this service's part of a scenario now.
+    pub fn run(&self, scenario: &Scenario) {
+        run(&self.stage, &self.world, scenario);
+    }
+
     /// One event, now.
     pub fn event(&self, stack: &str, event: Event) {
         self.play(stack, &[Event { at: 0.0, ..event }], &Play::default());
@@ -128,6 +136,21 @@ impl CloudFormation {
     /// `DescribeStacks` shows how things were so many seconds ago, while events and resources are up to date.
     pub fn set_lag(&self, lag_seconds: f64) {
         self.world().lag = seconds(lag_seconds);
+    }
+}
+
+fn run(stage: &Stage, world: &Mutex<World>, scenario: &Scenario) {
+    let now = stage.real_now();
+    let mut world = world.lock().unwrap_or_else(PoisonError::into_inner);
+    for stack in &scenario.stacks {
+        world.add(stack.clone(), now);
+    }
+    for (stack, events, play) in &scenario.plays {
+        world.play(stack, events, play, now);
+    }
+    world.lag = seconds(scenario.lag);
+    for fault in &scenario.cloudformation_faults {
+        stage.fault(fault.clone());
     }
 }
 

@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use crate::fault::Trouble;
 use crate::http::{Answer, Delivery, Reply, Request, Server, Service, Unread};
 use crate::respond::{self, Wrong};
-use crate::stage::{Stage, done, refused, steering};
+use crate::scenario::Scenario;
+use crate::stage::{Stage, done, refused, seconds, steering};
 
 /// One attempt of a workflow run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,6 +33,9 @@ pub struct Run {
     /// Its jobs.
     #[serde(default)]
     pub jobs: Vec<Job>,
+    /// This is how things are from so many seconds after it was set on; until then what was said before holds.
+    #[serde(default)]
+    pub after: f64,
 }
 
 fn first() -> u32 {
@@ -65,6 +69,7 @@ impl Run {
             status: "in_progress".to_owned(),
             conclusion: None,
             jobs: Vec::new(),
+            after: 0.0,
         }
     }
 
@@ -75,6 +80,13 @@ impl Run {
         for job in &mut self.jobs {
             (job.status, job.conclusion) = (self.status.clone(), self.conclusion.clone());
         }
+        self
+    }
+
+    /// So many seconds from when it is set.
+    #[must_use]
+    pub fn after(mut self, seconds: f64) -> Self {
+        self.after = seconds;
         self
     }
 
@@ -98,7 +110,8 @@ impl Run {
     }
 }
 
-type Runs = BTreeMap<(String, u64), BTreeMap<u32, Run>>;
+/// By repository and id: what was said of it and from when on that holds.
+type Runs = BTreeMap<(String, u64), Vec<(Timestamp, Run)>>;
 
 #[derive(Default)]
 struct Shared {
@@ -156,9 +169,15 @@ impl GitHub {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds or replaces an attempt of a run.
+    /// Says how an attempt of a run is, from now on or from `run.after` seconds on.
     pub fn set_run(&self, run: Run) {
-        set_run(&mut self.shared(), run);
+        let now = self.stage.real_now();
+        self.shared().set_run(run, now);
+    }
+
+    /// Starts this service's part of a scenario now.
+    pub fn run(&self, scenario: &Scenario) {
+        run(&self.stage, &mut self.shared(), scenario);
     }
 
     /// Takes only this token; by default any, and none at all.
@@ -167,12 +186,36 @@ impl GitHub {
     }
 }
 
-fn set_run(shared: &mut Shared, run: Run) {
-    let attempts = shared
-        .runs
-        .entry((run.repository.to_ascii_lowercase(), run.id))
-        .or_default();
-    attempts.insert(run.attempt, run);
+impl Shared {
+    fn set_run(&mut self, run: Run, now: Timestamp) {
+        let said = self
+            .runs
+            .entry((run.repository.to_ascii_lowercase(), run.id))
+            .or_default();
+        let from = now + seconds(run.after);
+        let place = said.partition_point(|(at, _)| *at <= from);
+        said.insert(place, (from, run));
+    }
+
+    /// The newest attempt there is now, or the one that is asked for, as it is now.
+    fn run(&self, asked: &Asked, now: Timestamp) -> Option<&Run> {
+        let said = self.runs.get(&(asked.repository.clone(), asked.id))?;
+        let so_far = said
+            .iter()
+            .filter(|(from, _)| *from <= now)
+            .map(|(_, run)| run);
+        let wanted = so_far.filter(|run| asked.attempt.is_none_or(|number| number == run.attempt));
+        wanted.max_by_key(|run| run.attempt)
+    }
+}
+
+fn run(stage: &Stage, shared: &mut Shared, scenario: &Scenario) {
+    for run in &scenario.runs {
+        shared.set_run(run.clone(), stage.real_now());
+    }
+    for fault in &scenario.github_faults {
+        stage.fault(fault.clone());
+    }
 }
 
 /// The service behind the socket.
@@ -237,9 +280,8 @@ struct Asked {
 impl Asked {
     fn parse(path: &str) -> Option<Self> {
         let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
-        let (owner, name, id, rest) = match parts.as_slice() {
-            ["repos", owner, name, "actions", "runs", id, rest @ ..] => (owner, name, id, rest),
-            _ => return None,
+        let ["repos", owner, name, "actions", "runs", id, rest @ ..] = parts.as_slice() else {
+            return None;
         };
         let (attempt, jobs) = match rest {
             [] => (None, false),
@@ -279,13 +321,7 @@ impl Played {
                 return message(401, "Bad credentials");
             }
         }
-        let run = asked.and_then(|asked| {
-            let attempts = shared.runs.get(&(asked.repository.clone(), asked.id))?;
-            match asked.attempt {
-                Some(number) => attempts.get(&number),
-                None => attempts.values().next_back(),
-            }
-        });
+        let run = asked.and_then(|asked| shared.run(asked, self.stage.real_now()));
         match (run, asked.is_some_and(|asked| asked.jobs)) {
             (None, _) => message(404, "Not Found"),
             (Some(run), false) => Answer::json(200, &run_json(run)),
@@ -298,22 +334,25 @@ impl Played {
         match (request.method.as_str(), request.path.trim_end_matches('/')) {
             ("GET", "/_sim" | "/_sim/help") => Answer::text(200, HELP),
             ("GET", "/_sim/page") => respond::page(),
-            ("GET", "/_sim/github/runs") => Answer::json(
-                200,
-                &shared
-                    .runs
-                    .values()
-                    .flat_map(BTreeMap::values)
-                    .map(|run| json!(run))
-                    .collect(),
-            ),
+            ("GET", "/_sim/github/runs") => {
+                let said = shared.runs.values().flatten();
+                Answer::json(
+                    200,
+                    &said
+                        .map(|(from, run)| json!({"from": from.rfc3339(), "run": run}))
+                        .collect(),
+                )
+            }
             ("POST", "/_sim/github/runs") => match serde_json::from_slice(&request.body) {
                 Ok(run) => {
-                    set_run(&mut shared, run);
+                    shared.set_run(run, self.stage.real_now());
                     done()
                 }
                 Err(error) => refused(&format!("not a run: {error}")),
             },
+            ("POST", "/_sim/scenario") => {
+                crate::stage::scenario(request, |scenario| run(&self.stage, &mut shared, scenario))
+            }
             ("POST", "/_sim/reset") => {
                 *shared = Shared::default();
                 self.stage.reset();
@@ -334,6 +373,7 @@ POST /_sim/github/runs           set one: {\"repository\": \"o/r\", \"id\": 1, \
 GET, POST, DELETE /_sim/faults   e.g. {\"trouble\": \"access_denied\", \"action\": \"run\"}; actions: run, jobs
 GET  /_sim/counts, /_sim/requests?action=NAME; DELETE /_sim/requests
 PUT  /_sim/clock                 {\"offset\": SECONDS}
+POST /_sim/scenario              this service's part of a scenario in TOML, beginning now
 POST /_sim/reset
 ";
 

@@ -6,14 +6,18 @@ mod fault;
 mod github;
 mod http;
 mod respond;
+mod scenario;
+mod simulators;
 mod slack;
 mod stage;
 
 use std::path::{Path, PathBuf};
 
+pub use self::simulators::{Ports, Simulators};
 pub use cloudformation::{ACCOUNT, CloudFormation, Event, Play, Resource, Stack};
 pub use fault::{Fault, Trouble};
 pub use github::{GitHub, Job, Run};
+pub use scenario::{Scenario, ScenarioError};
 pub use slack::{Channel, Duplicates, INTERACT, Message, Slack, TOKEN, UPDATES};
 pub use stage::Recorded;
 

@@ -20,6 +20,7 @@ use self::methods::Call;
 use self::wrong::Door;
 use crate::http::{Answer, Delivery, Reply, Request, Server, Service, Unread};
 use crate::respond;
+use crate::scenario::Scenario;
 use crate::stage::{Stage, done, refused, steering};
 
 /// `#kiro-updates` of the guide.
@@ -177,6 +178,11 @@ impl Slack {
         Ok(())
     }
 
+    /// Starts this service's part of a scenario now.
+    pub fn run(&self, scenario: &Scenario) {
+        run(&self.stage, &mut self.shared(), scenario);
+    }
+
     /// The messages of a channel, in the order they were posted.
     pub fn messages(&self, channel: &str) -> Vec<Message> {
         self.shared()
@@ -199,6 +205,18 @@ impl Slack {
     /// The channels as a person sees them: in order, threads indented, changed messages marked.
     pub fn text(&self) -> String {
         self.shared().workspace.text()
+    }
+}
+
+fn run(stage: &Stage, shared: &mut Shared, scenario: &Scenario) {
+    for channel in &scenario.channels {
+        shared
+            .workspace
+            .channels
+            .insert(channel.id.clone(), channel.clone());
+    }
+    for fault in &scenario.slack_faults {
+        stage.fault(fault.clone());
     }
 }
 
@@ -342,6 +360,9 @@ impl Played {
                     Err(error) => refused(&format!("not settings: {error}")),
                 }
             }
+            ("POST", "/_sim/scenario") => {
+                crate::stage::scenario(request, |scenario| run(&self.stage, &mut shared, scenario))
+            }
             ("POST", "/_sim/reset") => {
                 let text_file = shared.text_file.take();
                 *shared = Shared {
@@ -370,6 +391,7 @@ PUT  /_sim/slack/settings        {\"one_per_second\", \"dedupe\", \"token\", \"w
 GET, POST, DELETE /_sim/faults   e.g. {\"trouble\": {\"error\": {\"code\": \"not_in_channel\"}}, \"action\": \"chat.postMessage\", \"times\": 1}
 GET  /_sim/counts, /_sim/requests?action=NAME; DELETE /_sim/requests
 PUT  /_sim/clock                 {\"offset\": SECONDS}
+POST /_sim/scenario              this service's part of a scenario in TOML, beginning now
 POST /_sim/reset                 no messages, no faults, no record
 ";
 

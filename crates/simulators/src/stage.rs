@@ -2,6 +2,7 @@
 //! `/_sim/` that steers them.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::fault::{Fault, Faults, Strike};
 use crate::http::{Answer, Request, Unread};
+use crate::scenario::Scenario;
 
 /// Requests kept in full; older ones are only counted.
 const KEPT: usize = 10_000;
@@ -196,7 +198,9 @@ impl Stage {
         };
         match faults {
             Ok(faults) => {
-                faults.into_iter().for_each(|fault| self.fault(fault));
+                for fault in faults {
+                    self.fault(fault);
+                }
                 done()
             }
             Err(error) => refused(&format!("not a fault: {error}")),
@@ -222,6 +226,17 @@ impl Stage {
             }
             None => refused(r#"expected {"offset": SECONDS}"#),
         }
+    }
+}
+
+/// `POST /_sim/scenario`: each service takes its own part. Traces are looked for in the server's working directory.
+pub(crate) fn scenario(request: &Request, run: impl FnOnce(&Scenario)) -> Answer {
+    match Scenario::parse(&request.text(), Path::new("")) {
+        Ok(scenario) => {
+            run(&scenario);
+            done()
+        }
+        Err(error) => refused(&error.to_string()),
     }
 }
 

@@ -1,6 +1,11 @@
 //! The simulator against the real `aws` command line, so that it is not only what we believe of CloudFormation.
 //!
 //! The tool is taken from `AWS_CLI`, else from `PATH`. Without one these tests say so and pass, except where `CI` is set.
+#![expect(
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "a test may fail, and says what it skips"
+)]
 
 use std::path::PathBuf;
 use std::process::{Command, Output};
@@ -54,6 +59,10 @@ fn run(aws: &PathBuf, cloudformation: &CloudFormation, region: &str, words: &[&s
         ])
         .env("AWS_MAX_ATTEMPTS", "1")
         .env_remove("AWS_PROFILE")
+        .envs([
+            ("AWS_CONFIG_FILE", "/dev/null"),
+            ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
+        ])
         .output()
         .expect("aws runs")
 }

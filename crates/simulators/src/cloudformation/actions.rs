@@ -3,8 +3,9 @@
 use registry_core::clock::Timestamp;
 use serde_json::json;
 
+use super::live::{Happened, Live, Standing};
 use super::spec::Stack;
-use super::world::{Happened, Live, Standing, World};
+use super::world::World;
 use super::xml::{self, Xml};
 use crate::http::find;
 
@@ -147,7 +148,7 @@ fn describe_stacks(world: &World, asked: &Asked<'_>) -> Result<String, AwsError>
     let next = skip + PAGE as usize;
     Ok(response("DescribeStacks", asked, |xml| {
         xml.list("Stacks", page, |xml, index| {
-            stack(xml, world, *index, asked, at)
+            stack(xml, world, *index, asked, at);
         });
         xml.maybe(
             "NextToken",
@@ -404,10 +405,10 @@ fn template(spec: &Stack, rows: &[Standing]) -> String {
 
 /// A deletion that takes two seconds. As with AWS, a stack that does not exist is deleted without complaint.
 fn delete_stack(world: &mut World, asked: &Asked<'_>) -> String {
-    if let Ok(index) = asked.stack(world, asked.real_now, no_stack_with_id) {
-        if let Some(name) = world.get(index).map(|live| live.spec.name.clone()) {
-            world.delete(&name, 2.0, asked.real_now);
-        }
+    if let Ok(index) = asked.stack(world, asked.real_now, no_stack_with_id)
+        && let Some(name) = world.get(index).map(|live| live.spec.name.clone())
+    {
+        world.delete(&name, 2.0, asked.real_now);
     }
     let id = &asked.request_id;
     format!(

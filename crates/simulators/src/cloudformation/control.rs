@@ -21,7 +21,7 @@ POST   /_sim/stacks/NAME/play        start an operation now: {\"trace_file\" | \
 POST   /_sim/stacks/NAME/event       one event now: {\"status\", \"id\", \"type\", \"reason\"}
 POST   /_sim/stacks/NAME/delete      start a deletion: {\"seconds\"}
 PUT    /_sim/lag                     DescribeStacks lags the events: {\"seconds\"}
-POST   /_sim/scenario                a scenario in TOML; its Slack and GitHub parts are for `simulators serve`
+POST   /_sim/scenario                this service's part of a scenario in TOML, beginning now
 GET, POST, DELETE /_sim/faults       e.g. {\"trouble\": \"throttling\", \"action\": \"DescribeStacks\", \"times\": 3}
 GET    /_sim/counts, /_sim/requests?action=NAME; DELETE /_sim/requests
 PUT    /_sim/clock                   {\"offset\": SECONDS}
@@ -29,10 +29,10 @@ POST   /_sim/reset                   no stacks, no faults, no record
 ";
 
 /// Answers a steering request.
-pub(super) fn answer(stage: &Stage, world: &Mutex<World>, request: &Request) -> Answer {
+pub(super) fn answer(stage: &Stage, world_mutex: &Mutex<World>, request: &Request) -> Answer {
     let parts: Vec<&str> = request.path.trim_matches('/').split('/').skip(1).collect();
     let now = stage.real_now();
-    let world = || world.lock().unwrap_or_else(PoisonError::into_inner);
+    let world = || world_mutex.lock().unwrap_or_else(PoisonError::into_inner);
     match (request.method.as_str(), parts.as_slice()) {
         ("GET", [] | ["help"]) => Answer::text(200, HELP),
         ("GET", ["page"]) => crate::respond::page(),
@@ -70,6 +70,9 @@ pub(super) fn answer(stage: &Stage, world: &Mutex<World>, request: &Request) -> 
             world().lag = crate::stage::seconds(asked.seconds);
             done()
         }),
+        ("POST", ["scenario"]) => {
+            crate::stage::scenario(request, |scenario| super::run(stage, world_mutex, scenario))
+        }
         ("POST", ["reset"]) => {
             *world() = World::default();
             stage.reset();

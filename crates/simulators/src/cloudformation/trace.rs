@@ -216,8 +216,9 @@ mod tests {
         let folder = trace_file("");
         let mut seen = 0;
         for entry in std::fs::read_dir(folder).unwrap() {
-            let name = entry.unwrap().file_name().into_string().unwrap();
-            if !name.ends_with(".jsonl") {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            if path.extension().is_none_or(|end| end != "jsonl") {
                 continue;
             }
             let own = own_statuses(&name, None);

@@ -6,182 +6,13 @@ use std::time::Duration;
 
 use registry_core::clock::Timestamp;
 
+use super::live::{Happened, Live};
 use super::past::{self, History};
-use super::spec::{Event, Play, Resource, Stack};
+use super::spec::{Event, Play, Stack};
 use crate::stage::seconds;
 
-/// An event with its place in real time.
-#[derive(Debug, Clone)]
-pub(super) struct Happened {
-    pub(super) at: Timestamp,
-    /// Logical id and type; `None` on the stack's own events.
-    pub(super) resource: Option<(String, String)>,
-    pub(super) physical: Option<String>,
-    /// Index of the nested stack this resource is.
-    pub(super) child: Option<usize>,
-    pub(super) status: String,
-    pub(super) reason: Option<String>,
-    pub(super) detailed_status: Option<String>,
-    pub(super) event_id: String,
-    /// Which of the stack's operations; a rollback is one of its own.
-    pub(super) operation: u64,
-}
-
-/// One stack from its creation on; after a deletion the next of the name is another.
-#[derive(Debug)]
-pub(super) struct Live {
-    pub(super) spec: Stack,
-    pub(super) uuid: String,
-    pub(super) born: Timestamp,
-    pub(super) parent: Option<usize>,
-    history: Option<History>,
-    /// A nested stack whose own events only repeat its row in the parent, until something is played on it.
-    mirrored: bool,
-    /// By time; of one instant in the order they happened.
-    events: Vec<Happened>,
-}
-
-/// A resource as `ListStackResources` shows it.
-#[derive(Debug, Clone)]
-pub(super) struct Standing {
-    pub(super) id: String,
-    pub(super) resource_type: String,
-    pub(super) physical: Option<String>,
-    pub(super) child: Option<usize>,
-    pub(super) status: String,
-    pub(super) reason: Option<String>,
-    pub(super) at: Timestamp,
-}
-
-impl Live {
-    /// How many of its events lie before `now`.
-    pub(super) fn event_count(&self, now: Timestamp) -> u64 {
-        self.history.as_ref().map_or(0, |history| history.count) + self.before(now).len() as u64
-    }
-
-    /// One event; `index` counts from the oldest.
-    pub(super) fn event(&self, index: u64) -> Option<Happened> {
-        let old = self.history.as_ref().map_or(0, |history| history.count);
-        match &self.history {
-            Some(history) if index < old => Some(history.event(index)),
-            _ => self.events.get(usize::try_from(index - old).ok()?).cloned(),
-        }
-    }
-
-    fn before(&self, now: Timestamp) -> &[Happened] {
-        &self.events[..self.events.partition_point(|event| event.at <= now)]
-    }
-
-    fn own(&self, now: Timestamp) -> impl DoubleEndedIterator<Item = &Happened> {
-        self.before(now)
-            .iter()
-            .filter(|event| event.resource.is_none())
-    }
-
-    /// The stack's status and its reason.
-    pub(super) fn status(&self, now: Timestamp) -> (String, Option<String>) {
-        match (self.own(now).next_back(), &self.history) {
-            (Some(event), _) => (event.status.clone(), event.reason.clone()),
-            (None, Some(history)) => (history.status().to_owned(), None),
-            (None, None) => ("CREATE_IN_PROGRESS".to_owned(), None),
-        }
-    }
-
-    pub(super) fn is_deleted(&self, now: Timestamp) -> bool {
-        self.status(now).0 == "DELETE_COMPLETE"
-    }
-
-    /// When the last of its own events with such a status was.
-    pub(super) fn last_own(
-        &self,
-        now: Timestamp,
-        fits: impl Fn(&str) -> bool,
-    ) -> Option<Timestamp> {
-        let old = self
-            .history
-            .as_ref()
-            .filter(|h| h.status().starts_with("UPDATE") && fits("UPDATE_IN_PROGRESS"));
-        let old = old.map(|history| history.event(history.count.saturating_sub(9)).at);
-        self.own(now)
-            .rfind(|event| fits(&event.status))
-            .map(|event| event.at)
-            .or(old)
-    }
-
-    /// The operations that began, newest first: number and first status.
-    pub(super) fn operations(&self, now: Timestamp) -> Vec<(u64, String)> {
-        let mut found: Vec<(u64, String)> = Vec::new();
-        for event in self.own(now) {
-            if found
-                .last()
-                .is_none_or(|(number, _)| *number != event.operation)
-            {
-                found.push((event.operation, event.status.clone()));
-            }
-        }
-        found.reverse();
-        found.truncate(2);
-        found
-    }
-
-    /// Its resources, in the order they first appeared.
-    pub(super) fn resources(&self, now: Timestamp) -> Vec<Standing> {
-        let mut standing: Vec<Standing> = Vec::new();
-        let mut index = BTreeMap::new();
-        for Resource {
-            id,
-            resource_type,
-            status,
-        } in &self.spec.resources
-        {
-            index.insert(id.clone(), standing.len());
-            standing.push(Standing {
-                id: id.clone(),
-                resource_type: resource_type.clone(),
-                physical: Some(made_up_id(&self.spec.name, id)),
-                child: None,
-                status: status
-                    .clone()
-                    .unwrap_or_else(|| "CREATE_COMPLETE".to_owned()),
-                reason: None,
-                at: self.born,
-            });
-        }
-        let old = self
-            .history
-            .iter()
-            .flat_map(|h| (h.count.saturating_sub(9)..h.count).map(|i| h.event(i)));
-        for event in old.chain(self.before(now).iter().cloned()) {
-            let Some((id, resource_type)) = event.resource else {
-                continue;
-            };
-            let place = *index.entry(id.clone()).or_insert_with(|| {
-                standing.push(Standing {
-                    id,
-                    resource_type: resource_type.clone(),
-                    physical: None,
-                    child: None,
-                    status: String::new(),
-                    reason: None,
-                    at: event.at,
-                });
-                standing.len() - 1
-            });
-            let row = &mut standing[place];
-            row.physical = event.physical.or(row.physical.take());
-            row.child = event.child.or(row.child);
-            (row.status, row.reason, row.at) = (event.status, event.reason, event.at);
-        }
-        // After an update a deleted resource is gone; after a rolled back or deleted create the list still has it.
-        if self.status(now).0.starts_with("UPDATE") {
-            standing.retain(|row| row.status != "DELETE_COMPLETE");
-        }
-        standing
-    }
-}
-
 /// What AWS would make of stack and resource: `Stack-Resource-1A2B3C4D5E6F`.
-fn made_up_id(stack: &str, id: &str) -> String {
+pub(super) fn made_up_id(stack: &str, id: &str) -> String {
     format!(
         "{stack}-{id}-{:012X}",
         hash(&[stack, id].join("/")) & 0xFFFF_FFFF_FFFF
@@ -456,10 +287,10 @@ impl World {
 
     /// An operation on a stack that a change set has already created is on that stack.
     fn stack_to_create(&mut self, name: &str, start: Timestamp) -> usize {
-        if let Some(index) = self.newest_named(name) {
-            if self.stacks[index].status(start).0 == "REVIEW_IN_PROGRESS" {
-                return index;
-            }
+        if let Some(index) = self.newest_named(name)
+            && self.stacks[index].status(start).0 == "REVIEW_IN_PROGRESS"
+        {
+            return index;
         }
         self.end_life(name, start);
         let mut spec = self

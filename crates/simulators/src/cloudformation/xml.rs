@@ -9,9 +9,7 @@ pub(super) struct Xml(String);
 impl Xml {
     /// One element with text.
     pub(super) fn text(&mut self, name: &str, text: &str) -> &mut Self {
-        self.0
-            .push_str(&format!("<{name}>{}</{name}>", escape(text)));
-        self
+        self.element(name, |xml| xml.raw(text))
     }
 
     /// Text of the element that is open.
@@ -34,9 +32,9 @@ impl Xml {
 
     /// One element with what `inside` writes.
     pub(super) fn element(&mut self, name: &str, inside: impl FnOnce(&mut Self)) -> &mut Self {
-        self.0.push_str(&format!("<{name}>"));
+        self.0.extend(["<", name, ">"]);
         inside(self);
-        self.0.push_str(&format!("</{name}>"));
+        self.0.extend(["</", name, ">"]);
         self
     }
 
@@ -105,7 +103,9 @@ fn escape(text: &str) -> String {
             '"' => escaped.push_str("&quot;"),
             '\r' => escaped.push_str("&#13;"),
             '\n' | '\t' => escaped.push(character),
-            other if other.is_control() => escaped.push_str(&format!("&#{};", other as u32)),
+            other if other.is_control() => {
+                escaped.extend(["&#", &(other as u32).to_string(), ";"]);
+            }
             other => escaped.push(other),
         }
     }

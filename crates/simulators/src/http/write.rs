@@ -101,9 +101,9 @@ fn head(answer: &Answer, date: Timestamp, close: bool) -> Vec<u8> {
     );
     for (name, value) in &answer.headers {
         // A header of a fault may hold anything; a line break in it would be another header.
-        head.push_str(&format!("{name}: {}\r\n", value.replace(['\r', '\n'], " ")));
+        head.extend([name, ": ", &value.replace(['\r', '\n'], " "), "\r\n"]);
     }
-    head.push_str(&format!("Content-Length: {}\r\n", answer.body.len()));
+    head.extend(["Content-Length: ", &answer.body.len().to_string(), "\r\n"]);
     head.push_str(if close {
         "Connection: close\r\n\r\n"
     } else {

@@ -91,13 +91,12 @@ fn post(workspace: &mut Workspace, call: &Call<'_>) -> Outcome {
     let text = validate::text(call.arguments, &blocks, false)?;
     let metadata = validate::metadata(call.arguments)?;
     let thread_ts = call.text("thread_ts").map(str::to_owned);
-    if let Some(root) = &thread_ts {
-        if workspace
+    if let Some(root) = &thread_ts
+        && workspace
             .message(&channel.id, root)
             .is_none_or(|message| message.thread_ts.is_some())
-        {
-            return no("cannot_reply_to_message");
-        }
+    {
+        return no("cannot_reply_to_message");
     }
     let client_msg_id = call.text("client_msg_id").map(str::to_owned);
     if call.dedupe && client_msg_id.is_some() {
