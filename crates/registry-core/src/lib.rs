@@ -7,6 +7,8 @@ pub mod advice;
 pub mod clock;
 pub mod decide;
 pub mod deployment;
+pub mod estimate;
+pub mod history;
 pub mod ids;
 pub mod notification;
 pub mod progress;

@@ -1,0 +1,214 @@
+//! What must wait for what: from the template, else from the order seen before, else from what such types usually do. Pure.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::item::{Item, State};
+use super::operation::{Action, Operation, Phase};
+use super::past::{Past, plain_id};
+use super::table::{Sourced, Table, type_order_of};
+use super::template::Template;
+use super::usual;
+
+/// For each item, the items it waits for, by index.
+pub(super) fn waits_for(
+    items: &[Item],
+    template: Option<&Template>,
+    past: &Past,
+    table: &Table,
+) -> Vec<Vec<usize>> {
+    let order = Order {
+        items,
+        by_id: items
+            .iter()
+            .enumerate()
+            .map(|(index, item)| ((item.phase, item.id.as_str()), index))
+            .collect(),
+        template,
+        seen: past.succeeded().rev().take(LOOK_BACK).map(seen).collect(),
+        types: type_order(past, table),
+    };
+    let mut waits: Vec<Vec<usize>> = vec![Vec::new(); items.len()];
+    for (index, item) in items.iter().enumerate() {
+        let before = order.before(index);
+        if item.action == Action::Delete {
+            // What others need goes last.
+            for needed in before {
+                if items[needed].action == Action::Delete {
+                    waits[needed].push(index);
+                }
+            }
+        } else {
+            waits[index].extend(before);
+        }
+        if let Some(parent) = order.parent(index) {
+            waits[parent].push(index);
+        }
+    }
+    waits
+}
+
+/// How many past operations are asked for their order.
+const LOOK_BACK: usize = 5;
+
+struct Order<'a> {
+    items: &'a [Item],
+    by_id: HashMap<(Phase, &'a str), usize>,
+    template: Option<&'a Template>,
+    /// Of each past operation, when each resource began and let others begin, by plain id.
+    seen: Vec<HashMap<&'a str, (f64, f64)>>,
+    types: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Order<'_> {
+    /// The nested stack an item is in.
+    fn parent(&self, index: usize) -> Option<usize> {
+        let item = &self.items[index];
+        let (parent, _) = item.id.rsplit_once('/')?;
+        self.by_id.get(&(item.phase, parent)).copied()
+    }
+
+    /// What the item needs to be there.
+    fn before(&self, index: usize) -> Vec<usize> {
+        if let Some(before) = self.by_template(index) {
+            return before;
+        }
+        let item = &self.items[index];
+        let known = self
+            .seen
+            .iter()
+            .any(|seen| seen.contains_key(plain_id(&item.id)));
+        let before = if known {
+            self.by_past(index)
+        } else {
+            Vec::new()
+        };
+        // An order seen once also knows less than the types do: a resource that had no one to wait for then may have now.
+        if known && !before.is_empty() {
+            return before;
+        }
+        self.by_type(index)
+    }
+
+    fn by_template(&self, index: usize) -> Option<Vec<usize>> {
+        let item = &self.items[index];
+        let template = self.template?;
+        let mut reached: BTreeSet<&str> = BTreeSet::new();
+        let mut before = Vec::new();
+        let mut open: Vec<&str> = template
+            .resources
+            .get(&item.id)?
+            .waits_for
+            .iter()
+            .map(String::as_str)
+            .collect();
+        while let Some(id) = open.pop() {
+            if !reached.insert(id) {
+                continue;
+            }
+            match self.by_id.get(&(item.phase, id)) {
+                Some(&other) => before.push(other),
+                // Not touched by this operation: what it needs itself may be.
+                None => open.extend(
+                    template
+                        .resources
+                        .get(id)
+                        .into_iter()
+                        .flat_map(|resource| resource.waits_for.iter().map(String::as_str)),
+                ),
+            }
+        }
+        Some(before)
+    }
+
+    /// What was there before it began, in each past operation that had both.
+    fn by_past(&self, index: usize) -> Vec<usize> {
+        let item = &self.items[index];
+        let id = plain_id(&item.id);
+        (0..self.items.len())
+            .filter(|&other| other != index && self.items[other].phase == item.phase)
+            .filter(|&other| {
+                let other = plain_id(&self.items[other].id);
+                let mut together = self
+                    .seen
+                    .iter()
+                    .filter_map(|seen| Some((seen.get(id)?, seen.get(other)?)))
+                    .peekable();
+                together.peek().is_some()
+                    && together.all(|((begun, _), (_, released))| released <= begun)
+            })
+            .collect()
+    }
+
+    /// What it may be waiting for by its type. A choice of several of one type is made by the likeness of the names.
+    fn by_type(&self, index: usize) -> Vec<usize> {
+        let item = &self.items[index];
+        let Some(types) = self.types.get(item.resource_type.as_str()) else {
+            return Vec::new();
+        };
+        let mut before = Vec::new();
+        for earlier in types {
+            let candidates: Vec<usize> = (0..self.items.len())
+                .filter(|&other| other != index && self.items[other].phase == item.phase)
+                .filter(|&other| self.items[other].resource_type == *earlier)
+                .collect();
+            before.extend(most_alike(self.items, index, candidates));
+        }
+        before
+    }
+}
+
+/// When each resource began and let others begin.
+fn seen(operation: &Operation) -> HashMap<&str, (f64, f64)> {
+    operation
+        .runs
+        .iter()
+        .filter(|run| run.phase == Phase::Forward && run.action != Action::Delete)
+        .filter_map(|run| Some((plain_id(&run.id), (run.start.or(run.end)?, run.released()?))))
+        .collect()
+}
+
+/// For each type the types it waits for: as seen here, as shipped, and by reference.
+fn type_order(past: &Past, table: &Table) -> BTreeMap<String, BTreeSet<String>> {
+    let here: Vec<Sourced<'_>> = past
+        .succeeded()
+        .map(|operation| Sourced {
+            source: "",
+            operation,
+        })
+        .collect();
+    let mut types = type_order_of(&here);
+    for (later, earlier) in &table.waits_for {
+        types
+            .entry(later.clone())
+            .or_default()
+            .extend(earlier.iter().cloned());
+    }
+    for (later, earlier) in usual::all() {
+        types
+            .entry(later.to_owned())
+            .or_default()
+            .extend(earlier.map(str::to_owned));
+    }
+    types
+}
+
+/// The candidates whose names begin most like the item's; all of them where the names say nothing.
+fn most_alike(items: &[Item], index: usize, candidates: Vec<usize>) -> Vec<usize> {
+    let unfinished: Vec<usize> = candidates
+        .into_iter()
+        .filter(|&other| !matches!(items[other].state, State::Over { .. }))
+        .collect();
+    let alike = |other: usize| common_prefix(&items[index].id, &items[other].id);
+    let best = unfinished.iter().map(|&other| alike(other)).max();
+    unfinished
+        .into_iter()
+        .filter(|&other| Some(alike(other)) == best || best < Some(ALIKE))
+        .collect()
+}
+
+/// Names that share fewer letters at their beginning say nothing.
+const ALIKE: usize = 4;
+
+fn common_prefix(a: &str, b: &str) -> usize {
+    a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count()
+}

@@ -1,0 +1,135 @@
+//! What one stack did before: the part of the history that an estimate looks at. Pure.
+
+use std::collections::BTreeMap;
+
+use super::operation::{Action, Kind, Operation, Outcome};
+use super::spread::Spread;
+
+/// Durations by type and action.
+pub type TypeDurations = BTreeMap<String, BTreeMap<Action, Spread>>;
+
+/// One stack's past.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Past {
+    /// Its recorded operations, oldest first.
+    pub operations: Vec<Operation>,
+    /// What actions on types took in other stacks of the same history.
+    pub elsewhere: TypeDurations,
+    /// Seconds by type, as the history file's `resource_averages` has them, of types that no recorded operation has.
+    pub type_averages: BTreeMap<String, f64>,
+    /// Seconds of its successful deployments, oldest first, and what each was, where known.
+    pub totals: Vec<(Option<Kind>, f64)>,
+    /// What came true of earlier estimates of this stack: actual divided by estimated remaining time.
+    pub errors: Vec<f64>,
+}
+
+/// How many past cases count: what a stack did a year ago says little.
+pub const RECENT: usize = 10;
+
+impl Past {
+    /// How long an action on this very resource took, most recent cases first in weight. Ids are compared as
+    /// [`plain_id`] shortens them.
+    #[must_use]
+    pub fn of_resource(&self, id: &str, action: Action) -> Option<Spread> {
+        let id = plain_id(id);
+        self.durations(
+            |run_id, _, run_action| run_action == action && plain_id(run_id) == id,
+            0.08,
+        )
+    }
+
+    /// How long an action on any resource of this type took in this stack.
+    #[must_use]
+    pub fn of_type(&self, resource_type: &str, action: Action) -> Option<Spread> {
+        self.durations(
+            |_, run_type, run_action| run_action == action && run_type == resource_type,
+            0.15,
+        )
+    }
+
+    fn durations(&self, wanted: impl Fn(&str, &str, Action) -> bool, floor: f64) -> Option<Spread> {
+        let taken: Vec<f64> = self
+            .operations
+            .iter()
+            .rev()
+            .flat_map(|operation| &operation.runs)
+            .filter(|run| wanted(&run.id, &run.resource_type, run.action))
+            .filter_map(super::operation::Run::took)
+            .take(RECENT)
+            .collect();
+        Spread::of(&taken, floor)
+    }
+
+    /// The average of the last ten successful deployments of this kind, in seconds; of any kind where this one is new.
+    #[must_use]
+    pub fn average_total(&self, kind: Option<Kind>) -> Option<f64> {
+        let last_ten = |wanted: &dyn Fn(Option<Kind>) -> bool| {
+            let taken: Vec<f64> = self
+                .totals
+                .iter()
+                .rev()
+                .filter(|(kind, _)| wanted(*kind))
+                .map(|(_, seconds)| *seconds)
+                .take(RECENT)
+                .collect();
+            (!taken.is_empty()).then(|| taken.iter().sum::<f64>() / taken.len() as f64)
+        };
+        kind.and_then(|kind| last_ten(&|other| other == Some(kind)))
+            .or_else(|| last_ten(&|_| true))
+    }
+
+    /// The recorded operations that ended well.
+    pub fn succeeded(&self) -> impl DoubleEndedIterator<Item = &Operation> {
+        self.operations
+            .iter()
+            .filter(|operation| operation.outcome == Outcome::Succeeded)
+    }
+}
+
+/// A logical id without the hash at its end, which tools change with the content: `MyApiDeployment9eb30b7ce0` and
+/// `MyApiDeployment781cbcbd78` are the same thing to an operator. A hash is eight hexadecimal digits or more, at least one of them
+/// a figure.
+#[must_use]
+pub fn plain_id(id: &str) -> &str {
+    let stem = id.trim_end_matches(|c: char| c.is_ascii_hexdigit());
+    let hash = &id[stem.len()..];
+    // A word before the hash may end in letters that are hexadecimal digits too (`Role` + `4EB1…`): cut eight at most then.
+    let is_hash = hash.len() >= 8 && hash.bytes().any(|b| b.is_ascii_digit());
+    if is_hash && !stem.is_empty() {
+        stem
+    } else {
+        id
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_at_the_end_is_no_part_of_the_name() {
+        for (id, plain) in [
+            ("MyApiDeployment9eb30b7ce0", "MyApiDeployment"),
+            ("ApiServiceLB08B891CD", "ApiServiceLB"),
+            ("WebServer", "WebServer"),
+            ("deadbeefdeadbeef", "deadbeefdeadbeef"),
+            ("Bucket2024", "Bucket2024"),
+            ("FacadeFacade", "FacadeFacade"),
+            ("", ""),
+        ] {
+            assert_eq!(plain_id(id), plain, "{id}");
+        }
+    }
+
+    #[test]
+    fn the_average_is_over_the_last_ten_of_the_kind() {
+        let mut past = Past::default();
+        assert_eq!(past.average_total(None), None);
+        past.totals = vec![(Some(Kind::Create), 1000.0)];
+        past.totals.extend(vec![(Some(Kind::Update), 500.0); 3]);
+        past.totals.extend(vec![(Some(Kind::Update), 100.0); 10]);
+        assert_eq!(past.average_total(Some(Kind::Update)), Some(100.0));
+        assert_eq!(past.average_total(Some(Kind::Create)), Some(1000.0));
+        assert_eq!(past.average_total(Some(Kind::Delete)), Some(100.0));
+    }
+}

@@ -1,0 +1,100 @@
+//! What the history computes from what it keeps.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use crate::estimate::operation::{Action, Operation, Outcome, Run};
+use crate::estimate::past::{Past, TypeDurations};
+use crate::estimate::replay;
+use crate::estimate::spread::Spread;
+use crate::estimate::table::Table;
+
+/// The guide's `resource_averages`: seconds by type.
+pub(super) fn read(rest: &Map<String, Value>) -> BTreeMap<String, f64> {
+    let averages = rest.get("resource_averages").and_then(Value::as_object);
+    averages
+        .into_iter()
+        .flatten()
+        .filter_map(|(resource_type, seconds)| Some((resource_type.clone(), seconds.as_f64()?)))
+        .filter(|(_, seconds)| seconds.is_finite() && *seconds >= 0.0)
+        .collect()
+}
+
+/// How long each action on each type took.
+pub(super) fn by_type_and_action<'a>(
+    operations: impl IntoIterator<Item = &'a Operation>,
+) -> TypeDurations {
+    let mut taken: BTreeMap<(&str, Action), Vec<f64>> = BTreeMap::new();
+    for run in operations.into_iter().flat_map(|operation| &operation.runs) {
+        if let (Some(took), false) = (run.took(), run.is_nested_stack()) {
+            taken
+                .entry((&run.resource_type, run.action))
+                .or_default()
+                .push(took);
+        }
+    }
+    let mut durations = TypeDurations::new();
+    for ((resource_type, action), taken) in taken {
+        if let Some(spread) = Spread::of(&taken, 0.2) {
+            durations
+                .entry(resource_type.to_owned())
+                .or_default()
+                .insert(action, spread);
+        }
+    }
+    durations
+}
+
+/// Writes `resource_averages` anew: the mean of what creations, updates and replacements took. A type that no recorded
+/// operation has keeps the figure it had.
+pub(super) fn refresh(rest: &mut Map<String, Value>, operations: &[Operation]) {
+    let mut taken: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+    let runs = operations.iter().flat_map(|operation| &operation.runs);
+    for run in runs.filter(|run: &&Run| run.action != Action::Delete && !run.is_nested_stack()) {
+        if let Some(took) = run.took() {
+            taken.entry(&run.resource_type).or_default().push(took);
+        }
+    }
+    let entry = rest
+        .entry("resource_averages".to_owned())
+        .or_insert_with(|| json!({}));
+    if !entry.is_object() {
+        *entry = json!({});
+    }
+    if let Value::Object(averages) = entry {
+        for (resource_type, taken) in taken {
+            let mean = taken.iter().sum::<f64>() / taken.len() as f64;
+            averages.insert(resource_type.to_owned(), seconds(mean));
+        }
+    }
+}
+
+/// Whole seconds as in the guide; what is shorter than ten with one decimal, or a second would be a tenth of it.
+fn seconds(mean: f64) -> Value {
+    if mean < 10.0 {
+        json!((mean * 10.0).round() / 10.0)
+    } else {
+        json!(mean.round() as u64)
+    }
+}
+
+/// What came true of the estimates that would have been made at a quarter, half and three quarters of an operation: actual by
+/// estimated remaining time. Nothing for one that failed, whose end no estimate means.
+pub(super) fn estimate_ratios(operation: &Operation, past: &Past, table: &Table) -> Vec<f64> {
+    let Some(took) = operation.took.filter(|took| *took > 0.0) else {
+        return Vec::new();
+    };
+    if operation.outcome != Outcome::Succeeded || past.operations.is_empty() {
+        return Vec::new();
+    }
+    [0.25, 0.5, 0.75]
+        .into_iter()
+        .filter_map(|share| {
+            let now = took * share;
+            let estimate = replay::estimate_at(operation, now, past, table);
+            let remaining = estimate.remaining.as_secs_f64();
+            (remaining > 0.0).then(|| (took - now) / remaining)
+        })
+        .collect()
+}
