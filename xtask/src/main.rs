@@ -8,6 +8,8 @@
     reason = "a tool for developers, whose output is its result"
 )]
 
+mod backtest;
+mod durations;
 mod install;
 mod process;
 mod shim;
@@ -46,6 +48,18 @@ const COMMANDS: &[Command] = &[
         arguments: "[--to DIR] [--shims DIR] [--debug]",
         help: "build the seven programs and put them into DIR (~/.cargo/bin); --shims writes NAME.sh for old callers",
         run: install::run,
+    },
+    Command {
+        name: "backtest",
+        arguments: "[--verbose] [FILES…]",
+        help: "measure the estimate on recorded operations, beside three plain estimates",
+        run: backtest::run,
+    },
+    Command {
+        name: "durations",
+        arguments: "[--check]",
+        help: "make the table of usual durations that ships with the programs from the recorded operations",
+        run: durations::run,
     },
 ];
 

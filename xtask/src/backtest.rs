@@ -1,0 +1,172 @@
+//! `cargo xtask backtest [FILES…]`: how far off the estimate would have been on operations of the past.
+//!
+//! Each operation is stopped at a quarter, half and three quarters of its time and estimated from what was known then, beside
+//! three plain estimates. Cold: nothing of the operation's own source is known. Warm: only the stack's earlier operations are.
+//! Counted are operations without a failure; where a record was cut, its last event is the end, and what the record never
+//! sees the end of is no part of what is estimated. Which resources an operation touches is known (a template or a change set
+//! tells it); when is not.
+
+mod plain;
+pub(crate) mod records;
+mod score;
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use registry_core::estimate::operation::{Operation, RunState};
+use registry_core::estimate::plan::Planned;
+use registry_core::estimate::{EstimateInput, Past, Table, estimate, replay};
+
+use records::Record;
+use score::{Case, Scores};
+
+/// Operations shorter than this are listed and not counted: a second of rounding would be ten per cent of them.
+const COUNTED_FROM: f64 = 100.0;
+const SHARES: [f64; 3] = [0.25, 0.5, 0.75];
+
+/// Runs it; true when it could be measured (the targets are printed, not enforced).
+pub(crate) fn run(arguments: &[String]) -> Result<bool> {
+    let (options, files): (Vec<&String>, Vec<&String>) =
+        arguments.iter().partition(|word| word.starts_with("--"));
+    let verbose = options.iter().any(|option| *option == "--verbose");
+    let shipped = records::read(&records::shipped()?)?;
+    let tested = if files.is_empty() {
+        records::read(&records::shipped()?)?
+    } else {
+        records::read(&files.into_iter().map(PathBuf::from).collect::<Vec<_>>())?
+    };
+    let mut cold = Scores::new("cold, operations of 100 s and more");
+    let mut cold_short = Scores::new("cold, shorter operations");
+    let mut warm = Scores::new("warm, repeated operations of one stack");
+    for record in tested.iter().filter(|record| record.operation.is_healthy()) {
+        let others: Vec<&Record> = shipped
+            .iter()
+            .filter(|other| other.source != record.source)
+            .collect();
+        let table = records::table(others.iter().copied());
+        let totals = totals(others.iter().copied(), record);
+        let (truth, end) = measured(&record.operation);
+        let scores = if end >= COUNTED_FROM {
+            &mut cold
+        } else {
+            &mut cold_short
+        };
+        cases(
+            record,
+            &truth,
+            end,
+            &Past::default(),
+            &table,
+            &totals,
+            scores,
+        );
+        let earlier = earlier(&tested, record);
+        if !earlier.is_empty() {
+            let totals = self::totals(earlier.iter().copied(), record);
+            let past = past(&earlier, &table);
+            cases(record, &truth, end, &past, &table, &totals, &mut warm);
+        }
+    }
+    for scores in [&cold, &cold_short, &warm] {
+        scores.print(verbose);
+    }
+    Ok(true)
+}
+
+/// What is measured of an operation, and when it ends.
+fn measured(operation: &Operation) -> (Operation, f64) {
+    let end = operation.took.unwrap_or_else(|| operation.last_known());
+    let mut truth = operation.clone();
+    if operation.took.is_none() {
+        truth.runs.retain(|run| run.state != RunState::Running);
+    }
+    (truth, end)
+}
+
+fn totals<'a>(records: impl Iterator<Item = &'a Record>, like: &Record) -> Vec<f64> {
+    records
+        .filter(|record| {
+            record.operation.kind == like.operation.kind && record.operation.is_healthy()
+        })
+        .map(|record| measured(&record.operation).1)
+        .collect()
+}
+
+fn earlier<'a>(records: &'a [Record], record: &Record) -> Vec<&'a Record> {
+    let mut earlier: Vec<&Record> = records
+        .iter()
+        .filter(|other| !other.undated && !record.undated)
+        .filter(|other| other.source == record.source && other.stack == record.stack)
+        .filter(|other| other.operation.started < record.operation.started)
+        .collect();
+    earlier.sort_by_key(|other| other.operation.started);
+    earlier
+}
+
+/// The history that `collect` would have made of the stack's earlier operations.
+fn past(earlier: &[&Record], table: &Table) -> Past {
+    let mut history = registry_core::history::History::default();
+    for record in earlier {
+        let operations = std::slice::from_ref(&record.operation);
+        history.add_operations(
+            &record.stack,
+            operations,
+            20,
+            table,
+            record.operation.started,
+        );
+    }
+    history.past(&earlier[0].stack)
+}
+
+fn cases(
+    record: &Record,
+    truth: &Operation,
+    end: f64,
+    past: &Past,
+    table: &Table,
+    totals: &[f64],
+    scores: &mut Scores,
+) {
+    let planned: Vec<Planned> = truth
+        .runs
+        .iter()
+        .map(|run| Planned {
+            id: run.id.clone(),
+            resource_type: run.resource_type.clone(),
+            action: run.action,
+            phase: run.phase,
+            doubtful: false,
+        })
+        .collect();
+    for share in SHARES {
+        let now = end * share;
+        let seen = replay::as_of(truth, now);
+        let ours = estimate(&EstimateInput {
+            operation: &seen,
+            planned: &planned,
+            template: None,
+            past,
+            table,
+            now,
+        });
+        scores.add(Case {
+            name: record.name.clone(),
+            share,
+            actual: end - now,
+            estimates: [
+                ours.remaining.as_secs_f64(),
+                plain::average_total(totals, now),
+                plain::sum_of_pending(&seen, &planned, past, table),
+                plain::longest_pending(&seen, &planned, past, table, now),
+            ],
+            interval: (ours.low.as_secs_f64(), ours.high.as_secs_f64()),
+            learned: past.errors.len() >= registry_core::estimate::ENOUGH_ERRORS,
+            path: ours
+                .path
+                .iter()
+                .map(|step| format!("{}:{:.0}-{:.0}", step.id, step.begin, step.end))
+                .collect(),
+        });
+    }
+}
