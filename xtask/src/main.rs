@@ -9,6 +9,7 @@
 )]
 
 mod backtest;
+mod demo;
 mod durations;
 mod install;
 mod process;
@@ -31,6 +32,12 @@ struct Command {
 }
 
 const COMMANDS: &[Command] = &[
+    Command {
+        name: "demo",
+        arguments: "[--trace FILE] [--keep-open]",
+        help: "play the whole job against simulated AWS, Slack and GitHub; leaves its folder demo-run",
+        run: demo::run,
+    },
     Command {
         name: "test",
         arguments: "",

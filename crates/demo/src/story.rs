@@ -1,0 +1,255 @@
+//! What is played: two deployments want production. The second waits for the first, whose monitor is killed while Slack is
+//! down; then the second fails and rolls back.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, ensure};
+use registry_core::trace::Trace;
+use simulators::{Fault, Trouble};
+
+use crate::Arguments;
+use crate::deployment::{Deployment, first_cause};
+use crate::scene::{Scene, pause};
+use crate::timeline::Timeline;
+
+/// Completed: an ECS cluster on GPU machines, created in 132 s.
+const COMPLETED: &str = "excerpt_CdkClusterStack_create.jsonl";
+/// Failed after six minutes and was rolled back.
+const ROLLED_BACK: &str = "ai-chatbot_ai-chatbot_update7.jsonl";
+
+pub(crate) fn play(arguments: &Arguments) -> Result<()> {
+    let given = arguments.trace.clone();
+    let first_record = given
+        .clone()
+        .unwrap_or_else(|| simulators::trace_file(COMPLETED));
+    let first_trace = read(&first_record)?;
+    let second_record = simulators::trace_file(ROLLED_BACK);
+    let second_trace = read(&second_record)?;
+    let scene = Scene::set(&arguments.folder)?;
+
+    scene.timeline.chapter("The first deployment begins");
+    let mut first = Deployment::trigger(&scene, "first", 21_039_314_875)?;
+    first.can_deploy(0)?;
+    first.begin()?;
+    first.deploy(&first_trace, &name_of(&first_record));
+    Scene::wait_for("the stack to move", || {
+        (scene.read(&first.log()).contains("EVENT")).then_some(())
+    })?;
+
+    scene
+        .timeline
+        .chapter("A second one wants production too: it is told, tells Slack, and waits its turn");
+    let mut second = Deployment::trigger(&scene, "second", 21_039_399_001)?;
+    let answer = second.can_deploy(1)?;
+    ensure!(
+        answer["active_deployment"]["correlation_id"] == first.id,
+        "the answer names another deployment: {answer}"
+    );
+    second.tell_queued(&answer)?;
+    ensure!(
+        scene.slack.text().contains("Deployment Queued"),
+        "Slack was not told that the second one queues"
+    );
+    let mut waiting = second.wait_in_background()?;
+
+    scene
+        .timeline
+        .chapter("Slack goes down, and the first one's monitor dies");
+    scene.slack.fault(Fault::new(Trouble::Unavailable));
+    scene.timeline.tell("slack", "answers 503 to everything");
+    first.lose_monitor()?;
+    Scene::wait_for("a message in the retry queue", || {
+        (queued(&scene) > 0).then_some(())
+    })?;
+    scene.timeline.tell(
+        "queue",
+        &format!(
+            "keeps {} message(s) for later; the deployment goes on",
+            queued(&scene)
+        ),
+    );
+    scene.slack.clear_faults();
+    scene.timeline.tell("slack", "is back");
+    scene.expect(
+        "cron",
+        "",
+        0,
+        "bash caseapp/scripts/slack-retry-queue.sh process --drain 60s",
+    )?;
+    ensure!(
+        queued(&scene) == 0,
+        "the retry queue is not empty: {}",
+        scene.path(".slack-retry-queue").display()
+    );
+
+    scene
+        .timeline
+        .chapter("The first one completes, and the second one's turn comes");
+    let ending = first.ending()?;
+    ensure!(
+        ending.succeeded || given.is_some(),
+        "the first deployment should have succeeded: {}",
+        ending.outcome
+    );
+    let events = first.check_log()?;
+    scene.timeline.answer(&format!(
+        "{events} events in its log, each once, over two monitors"
+    ));
+    first.finish(&ending)?;
+    let code = waiting.wait()?.code();
+    ensure!(
+        code == Some(0),
+        "wait ended with {code:?}: {}{}",
+        scene.read("wait.json"),
+        scene.read("wait.log")
+    );
+    scene.timeline.tell(
+        "second",
+        "its wait is over: production is free, and kept for it",
+    );
+
+    second.begin()?;
+    second.deploy(&second_trace, &name_of(&second_record));
+    scene
+        .timeline
+        .chapter("The second one fails and rolls back");
+    let ending = second.ending()?;
+    ensure!(
+        !ending.succeeded,
+        "the second deployment should have failed: {}",
+        ending.outcome
+    );
+    let cause = first_cause(&ending.outcome).context("the monitor named no first cause")?;
+    scene.timeline.answer(&format!("first cause: {cause}"));
+    second.check_log()?;
+    second.finish(&ending)?;
+    scene.expect(
+        "cron",
+        "",
+        0,
+        "bash caseapp/scripts/slack-retry-queue.sh process --drain 60s",
+    )?;
+
+    look_back(&scene, &first, &second)?;
+    if arguments.keep_open {
+        keep_open(&scene);
+    }
+    Ok(())
+}
+
+fn read(path: &Path) -> Result<Trace> {
+    let bytes = fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
+    Trace::parse(&bytes)
+        .with_context(|| format!("{} is no record of a stack operation", path.display()))
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// Messages that wait to be sent.
+fn queued(scene: &Scene) -> usize {
+    let Ok(entries) = fs::read_dir(scene.path(".slack-retry-queue")) else {
+        return 0;
+    };
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    names
+        .filter(|name| name.ends_with(".json") && !name.starts_with("dead_letter_"))
+        .count()
+}
+
+/// Shows what is left, and checks that every step happened.
+fn look_back(scene: &Scene, first: &Deployment<'_>, second: &Deployment<'_>) -> Result<()> {
+    scene
+        .timeline
+        .chapter("The registry: the second deployment stays as FAILED, and blocks nobody");
+    let registry = scene.read(".deployment-registry/deployments.json");
+    Timeline::show(&registry);
+    ensure!(
+        !registry.contains(&format!(
+            "\"correlation_id\": \"{}\",\n      \"workflow",
+            first.id
+        )),
+        "the first one's entry is still there"
+    );
+    ensure!(
+        registry.contains(&second.id) && registry.contains("FAILED"),
+        "the second one's entry is not FAILED"
+    );
+    let free = scene.expect(
+        "anybody",
+        "",
+        0,
+        "bash caseapp/scripts/deployment-coordinator.sh can_deploy production",
+    )?;
+    scene
+        .timeline
+        .answer(&format!("production is free: {}", free.json()?["reason"]));
+
+    scene
+        .timeline
+        .chapter("The history, from which the next estimate is made");
+    let history = scene.read(".deployment-registry/deployment-history.json");
+    let history: serde_json::Value =
+        serde_json::from_str(&history).context("the history is not JSON")?;
+    for name in ["average_deployment_minutes", "resource_averages"] {
+        Timeline::show(&format!("{name}: {:#}", history[name]));
+    }
+    let known = history["deployments"].as_array().is_some_and(|all| {
+        all.iter()
+            .any(|one| one["correlation_id"] == first.id.as_str())
+    });
+    ensure!(known, "the history does not know the first deployment");
+
+    scene.timeline.chapter("The retry queue");
+    scene.expect(
+        "anybody",
+        "",
+        0,
+        "bash caseapp/scripts/slack-retry-queue.sh status",
+    )?;
+    ensure!(queued(scene) == 0, "messages are left in the retry queue");
+
+    scene
+        .timeline
+        .chapter("The channel, as a person sees it (slack.txt)");
+    let channel = scene.read("slack.txt");
+    Timeline::show(&channel);
+    for words in [
+        "Deployment Started",
+        "Deployment Queued",
+        "Deployment Progress Update",
+        "Deployment Successful",
+        "Deployment Failed",
+    ] {
+        ensure!(channel.contains(words), "the channel lacks {words:?}");
+    }
+    let doubles = scene.slack.duplicates();
+    ensure!(
+        doubles.metadata == 0 && doubles.client_msg_id == 0,
+        "messages were posted twice: {doubles:?}"
+    );
+
+    let seconds = scene.timeline.seconds();
+    scene
+        .timeline
+        .chapter(&format!("Every step happened, in {seconds:.0} seconds."));
+    println!(
+        "Registry, logs and slack.txt are in {}",
+        scene.path("").display()
+    );
+    Ok(())
+}
+
+fn keep_open(scene: &Scene) -> ! {
+    println!("\nThe simulators go on until you press Ctrl-C. In another terminal:\n");
+    Timeline::show(&scene.exports());
+    println!("\nfor example: deployment-coordinator can_deploy production");
+    loop {
+        pause();
+    }
+}
