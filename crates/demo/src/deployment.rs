@@ -10,6 +10,7 @@ use serde_json::Value;
 use simulators::{Play, Run};
 
 use crate::scene::Scene;
+use crate::timeline::Timeline;
 
 /// The stack that both deployments want.
 pub(crate) const STACK: &str = "CourtCaseManagementStack";
@@ -52,9 +53,7 @@ impl<'a> Deployment<'a> {
             &format!("{SCRIPTS}/deployment-coordinator.sh new_id"),
         )?;
         let id = made.stdout.trim().to_owned();
-        scene
-            .timeline
-            .answer(&format!("its correlation id is {id}"));
+        Timeline::answer(&format!("its correlation id is {id}"));
         Ok(Self {
             scene,
             who,
@@ -74,7 +73,7 @@ impl<'a> Deployment<'a> {
         let answer = self
             .expect(code, "deployment-coordinator.sh can_deploy production")?
             .json()?;
-        self.scene.timeline.answer(&format!(
+        Timeline::answer(&format!(
             "can_deploy {}: {}",
             answer["can_deploy"], answer["reason"]
         ));
@@ -114,7 +113,7 @@ impl<'a> Deployment<'a> {
                 ),
             )?
             .json()?;
-        self.scene.timeline.answer(&format!(
+        Timeline::answer(&format!(
             "holds production, fencing token {}",
             entry["fencing_token"]
         ));
@@ -231,7 +230,7 @@ impl<'a> Deployment<'a> {
         let answer = self
             .expect(0, &format!("deployment-coordinator.sh cleanup {id}"))?
             .json()?;
-        self.scene.timeline.answer(&format!("cleanup: {answer}"));
+        Timeline::answer(&format!("cleanup: {answer}"));
         let conclusion = if ending.succeeded {
             "success"
         } else {

@@ -128,7 +128,7 @@ impl Scene {
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         };
         for line in done.stderr.lines() {
-            self.timeline.answer(line);
+            Timeline::answer(line);
         }
         Ok(done)
     }

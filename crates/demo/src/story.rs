@@ -93,7 +93,7 @@ pub(crate) fn play(arguments: &Arguments) -> Result<()> {
         ending.outcome
     );
     let events = first.check_log()?;
-    scene.timeline.answer(&format!(
+    Timeline::answer(&format!(
         "{events} events in its log, each once, over two monitors"
     ));
     first.finish(&ending)?;
@@ -121,7 +121,7 @@ pub(crate) fn play(arguments: &Arguments) -> Result<()> {
         ending.outcome
     );
     let cause = first_cause(&ending.outcome).context("the monitor named no first cause")?;
-    scene.timeline.answer(&format!("first cause: {cause}"));
+    Timeline::answer(&format!("first cause: {cause}"));
     second.check_log()?;
     second.finish(&ending)?;
     scene.expect(
@@ -158,7 +158,12 @@ fn queued(scene: &Scene) -> usize {
     };
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     names
-        .filter(|name| name.ends_with(".json") && !name.starts_with("dead_letter_"))
+        .filter(|name| !name.starts_with("dead_letter_"))
+        .filter(|name| {
+            Path::new(name)
+                .extension()
+                .is_some_and(|ending| ending == "json")
+        })
         .count()
 }
 
@@ -186,9 +191,7 @@ fn look_back(scene: &Scene, first: &Deployment<'_>, second: &Deployment<'_>) -> 
         0,
         "bash caseapp/scripts/deployment-coordinator.sh can_deploy production",
     )?;
-    scene
-        .timeline
-        .answer(&format!("production is free: {}", free.json()?["reason"]));
+    Timeline::answer(&format!("production is free: {}", free.json()?["reason"]));
 
     scene
         .timeline

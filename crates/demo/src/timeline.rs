@@ -39,7 +39,7 @@ impl Timeline {
     }
 
     /// What a command said, in short.
-    pub(crate) fn answer(&self, text: &str) {
+    pub(crate) fn answer(text: &str) {
         println!("                      {}", shorten(&one_line(text), 150));
     }
 
