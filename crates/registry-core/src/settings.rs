@@ -50,6 +50,7 @@ settings! {
     SLACK_CHANNEL_UPDATES = "C0A9M9DPFUY", "channel for status updates";
     SLACK_CHANNEL_INTERACT = "C0A95T7UU4R", "channel for questions that need a person";
     SLACK_API_URL = "https://slack.com/api/", "base of Slack's Web API";
+    SLACK_TIMEOUT = "15s", "how long a call to Slack takes at the most, with everything it tries";
     SLACK_QUEUE_DIR = ".slack-retry-queue", "folder of the Slack retry queue";
 }
 
