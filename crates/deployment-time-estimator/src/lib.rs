@@ -1,1 +1,67 @@
-//! See docs/ARCHITECTURE.md.
+//! `deployment-time-estimator`: what deployments took, and how long the one that runs will still take.
+
+mod args;
+mod collect;
+mod estimate;
+mod report;
+mod stacks;
+mod update;
+
+use std::process::ExitCode;
+
+use args::{Args, Command};
+use command_line::{Arguments as _, Context, Status};
+use registry_core::clock::SystemClock;
+use registry_core::history::file::HistoryFile;
+use registry_core::settings::REGISTRY_DIR;
+
+/// The whole program: reads the command line, does what it says, and tells how it went.
+pub fn run() -> ExitCode {
+    let args = match Args::read() {
+        Ok(args) => args,
+        Err(status) => return status.into(),
+    };
+    let context = match Context::load() {
+        Ok(context) => context,
+        Err(error) => {
+            command_line::Console::for_process().error(&error.to_string());
+            return Status::CannotTell.into();
+        }
+    };
+    let tool = Tool {
+        history: HistoryFile::in_folder(&context.settings.path(&REGISTRY_DIR)),
+        context,
+        clock: SystemClock::default(),
+    };
+    let outcome = match &args.command {
+        Command::Collect(words) => collect::run(&tool, words),
+        Command::Estimate(words) => estimate::run(&tool, words),
+        Command::Update(words) => update::run(&tool, words),
+        Command::Report(words) => report::run(&tool, words),
+    };
+    match outcome {
+        Ok(status) => status.into(),
+        Err(sentence) => {
+            tool.context.console.error(&sentence);
+            Status::CannotTell.into()
+        }
+    }
+}
+
+/// What every command works with.
+struct Tool {
+    context: Context,
+    history: HistoryFile,
+    clock: SystemClock,
+}
+
+impl Tool {
+    fn warn(&self, warning: Option<String>) {
+        if let Some(warning) = warning {
+            self.context.console.warning(&warning);
+        }
+    }
+}
+
+/// A sentence for a person; the program ends with 2.
+type Outcome = Result<Status, String>;

@@ -1,1 +1,4 @@
-fn main() {}
+//! See docs/ARCHITECTURE.md.
+fn main() -> std::process::ExitCode {
+    deployment_time_estimator::run()
+}

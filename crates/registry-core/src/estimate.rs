@@ -11,6 +11,7 @@ pub mod operation;
 mod order;
 pub mod pace;
 pub mod past;
+pub mod path;
 pub mod plan;
 pub mod replay;
 pub mod spread;

@@ -5,7 +5,9 @@
 //! did in each of a stack's last operations, resource by resource ([`record`]).
 
 mod averages;
+pub mod collect;
 mod deployments;
+pub mod file;
 mod record;
 
 use serde_json::{Map, Value, json};
@@ -91,10 +93,23 @@ impl History {
         let mut root = Map::new();
         root.insert("deployments".to_owned(), json!(self.deployments));
         root.extend(self.rest.clone());
-        root.insert("operations".to_owned(), json!(self.operations));
-        let mut text = serde_json::to_vec_pretty(&root).unwrap_or_default();
-        text.push(b'\n');
-        text
+        let mut text = serde_json::to_string_pretty(&root).unwrap_or_default();
+        if !self.operations.is_empty() {
+            // One operation a line: its rows spread out would be ten thousand lines of numbers.
+            if let Some(open) = text.strip_suffix("\n}").map(str::len) {
+                text.truncate(open);
+            }
+            text.push_str(",\n  \"operations\": [\n");
+            let lines: Vec<String> = self
+                .operations
+                .iter()
+                .map(|operation| format!("    {operation}"))
+                .collect();
+            text.push_str(&lines.join(",\n"));
+            text.push_str("\n  ]\n}");
+        }
+        text.push('\n');
+        text.into_bytes()
     }
 
     /// What a stack did before, for an estimate.

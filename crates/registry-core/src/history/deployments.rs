@@ -20,6 +20,8 @@ pub struct Deployment {
     pub completed_at: Timestamp,
     /// What it was, where known.
     pub kind: Option<Kind>,
+    /// Which recorded operation it was, where known.
+    pub operation_id: Option<String>,
 }
 
 /// No deployment takes longer than a week; a longer one is a slip of the finger.
@@ -41,6 +43,7 @@ pub(super) fn read(entry: &Value) -> Option<Deployment> {
             seconds,
             completed_at: Timestamp::parse_rfc3339(text("completed_at")?)?,
             kind: text("kind").and_then(Kind::parse),
+            operation_id: text("operation_id").map(str::to_owned),
         },
     )
 }

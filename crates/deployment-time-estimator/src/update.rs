@@ -1,0 +1,43 @@
+//! `update ID MINUTES [STACK]`: notes what a completed deployment took.
+
+use command_line::{Status, print_json};
+use registry_core::clock::Clock as _;
+use serde_json::json;
+
+use crate::args::UpdateWords;
+use crate::{Outcome, Tool, stacks};
+
+pub(crate) fn run(tool: &Tool, words: &UpdateWords) -> Outcome {
+    let stacks = stacks::meant(tool, words.stack.as_deref(), Some(&words.id))?;
+    let now = tool.clock.now();
+    let (average, warning) = tool
+        .history
+        .change(&tool.clock, |history| {
+            for stack in &stacks {
+                history.add_deployment(words.id.as_str(), stack.name(), words.minutes, now);
+            }
+            history.average_deployment_minutes()
+        })
+        .map_err(|error| error.to_string())?;
+    tool.warn(warning);
+    let names: Vec<&str> = stacks
+        .iter()
+        .map(registry_core::ids::StackName::name)
+        .collect();
+    tool.context.console.success(&format!(
+        "noted {} minutes for {} ({})",
+        words.minutes,
+        words.id,
+        names.join(", ")
+    ));
+    Ok(print_json(
+        &json!({
+            "correlation_id": words.id.as_str(),
+            "stack_name": names.join(","),
+            "duration_minutes": words.minutes,
+            "completed_at": now.rfc3339(),
+            "average_deployment_minutes": average,
+        }),
+        Status::Yes,
+    ))
+}
