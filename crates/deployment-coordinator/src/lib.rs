@@ -1,1 +1,69 @@
-//! See docs/ARCHITECTURE.md.
+//! `deployment-coordinator`: who may deploy, who holds an environment, who waits for it. Wiring only: the rules are in
+//! `registry-core`. See docs/ARCHITECTURE.md.
+#![warn(missing_docs)]
+
+mod answer;
+mod args;
+mod caller;
+mod can_deploy;
+mod cleanup;
+mod error;
+mod estimate;
+mod freeze;
+mod get_active;
+mod github;
+mod judge;
+mod new_id;
+mod outcome;
+mod register;
+mod status;
+mod verify;
+mod wait;
+mod world;
+
+use std::process::ExitCode;
+
+use command_line::{Arguments as _, Status};
+
+use args::{Args, Command};
+use error::Problem;
+use world::World;
+
+/// The program.
+#[must_use]
+pub fn main() -> ExitCode {
+    match Args::read() {
+        Ok(args) => run(args).into(),
+        Err(status) => status.into(),
+    }
+}
+
+fn run(args: Args) -> Status {
+    let world = match World::new(&args.common) {
+        Ok(world) => world,
+        Err(problem) => {
+            command_line::Console::for_process().error(&problem.to_string());
+            return Status::CannotTell;
+        }
+    };
+    let result = dispatch(&world, args.command);
+    result.unwrap_or_else(|problem| {
+        world.console().error(&problem.to_string());
+        Status::CannotTell
+    })
+}
+
+fn dispatch(world: &World, command: Command) -> Result<Status, Problem> {
+    match command {
+        Command::CanDeploy(words) => can_deploy::run(world, &words),
+        Command::Register(words) => register::run(world, &words),
+        Command::Wait(words) => wait::run(world, &words),
+        Command::Cleanup(words) => cleanup::run(world, &words),
+        Command::GetActive(words) => get_active::run(world, &words),
+        Command::NewId => new_id::run(world),
+        Command::Verify(words) => verify::run(world, &words),
+        Command::Status(words) => status::run(world, &words),
+        Command::Freeze(words) => freeze::freeze(world, &words),
+        Command::Thaw(words) => freeze::thaw(world, &words),
+    }
+}

@@ -65,6 +65,8 @@ pub enum Reason {
     StatusUnknown,
     /// The registry's lock could not be had in time.
     RegistryBusy,
+    /// The registry cannot be used, and the caller requires it.
+    RegistryUnavailable,
 }
 
 impl Reason {
@@ -81,6 +83,7 @@ impl Reason {
             Self::Frozen => "FROZEN",
             Self::StatusUnknown => "STATUS_UNKNOWN",
             Self::RegistryBusy => "REGISTRY_BUSY",
+            Self::RegistryUnavailable => "REGISTRY_UNAVAILABLE",
         }
     }
 }
@@ -348,7 +351,7 @@ pub fn active_entry(entry: &Entry, now: Timestamp) -> ActiveDeployment {
 #[must_use]
 pub fn active_stack(stack: &Stack, environment: &str, now: Timestamp) -> ActiveDeployment {
     ActiveDeployment {
-        correlation_id: Some(stack.correlation_tag().unwrap_or("unknown").to_owned()),
+        correlation_id: Some(stack.correlation_tag().unwrap_or(UNKNOWN).to_owned()),
         environment: (!environment.is_empty()).then(|| environment.to_owned()),
         stack_name: Some(stack.name.clone()),
         status: Some(stack.status.as_str().to_owned()),
@@ -357,6 +360,19 @@ pub fn active_stack(stack: &Stack, environment: &str, now: Timestamp) -> ActiveD
         estimated_remaining_minutes: None,
         workflow_url: None,
         source: Some(Source::CloudFormation.as_str().to_owned()),
+    }
+}
+
+/// Whose deployment it is where only CloudFormation could be asked and the stack has no tag.
+pub const UNKNOWN_IN_FALLBACK: &str = "unknown-fallback";
+
+const UNKNOWN: &str = "unknown";
+
+/// Marks what [`active_stack`] made as an answer of the fallback.
+pub fn mark_fallback(active: &mut ActiveDeployment) {
+    active.source = Some(Source::Fallback.as_str().to_owned());
+    if active.correlation_id.as_deref() == Some(UNKNOWN) {
+        active.correlation_id = Some(UNKNOWN_IN_FALLBACK.to_owned());
     }
 }
 

@@ -85,12 +85,7 @@ impl Slot {
         let same_id = |entry: &&Entry| entry.correlation_id == id;
         let known = self.holds.iter().find(same_id);
         if let Some(entry) = known.or_else(|| elsewhere.holds.iter().find(same_id)) {
-            let differences = differences(entry, request, &self.environment);
-            return if differences.is_empty() {
-                Registration::Already(Box::new(entry.clone()))
-            } else {
-                Registration::Different(Box::new(entry.clone()), differences)
-            };
+            return self.already(request, entry);
         }
         let standing = self.standing(Some(id), elsewhere);
         let free = match standing {
@@ -104,6 +99,17 @@ impl Slot {
             return Registration::Refused(standing);
         }
         Registration::Granted(Box::new(self.grant(request, now)))
+    }
+
+    /// What a request comes to whose id `entry` holds: the same deployment again, or another one.
+    #[must_use]
+    pub fn already(&self, request: &Request, entry: &Entry) -> Registration {
+        let differences = differences(entry, request, &self.environment);
+        if differences.is_empty() {
+            Registration::Already(Box::new(entry.clone()))
+        } else {
+            Registration::Different(Box::new(entry.clone()), differences)
+        }
     }
 
     fn grant(&mut self, request: &Request, now: &Now) -> Entry {

@@ -242,6 +242,18 @@ pub fn slot_to_value(slot: &Slot) -> Value {
     Value::Object(document.0)
 }
 
+/// One entry as it stands in the registry file.
+#[must_use]
+pub fn entry_to_value(entry: &Entry) -> Value {
+    entry_to(entry)
+}
+
+/// Reads what [`entry_to_value`] wrote, for programs that keep an entry of their own (to put it back if the registry loses it).
+#[must_use]
+pub fn entry_from_value(value: &Value) -> Entry {
+    entry_from(value)
+}
+
 /// Reads what [`slot_to_value`] wrote.
 pub fn slot_from_value(environment: &str, value: &Value) -> Result<Slot, FormatError> {
     Ok(Document::parse(value.to_string().as_bytes())?.slot(environment))

@@ -1,0 +1,175 @@
+//! What was typed. Nothing here looks anything up.
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use registry_core::ids::{CorrelationId, Environment};
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "deployment-coordinator",
+    about = "Keep two deployments from colliding: ask, register, wait, clean up",
+    version,
+    after_help = command_line::status::HELP,
+    disable_help_subcommand = true
+)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Common {
+    /// This deployment's id; without it CORRELATION_ID
+    #[arg(long, global = true, value_name = "ID")]
+    pub(crate) correlation_id: Option<CorrelationId>,
+    /// Exit 2 instead of falling back to CloudFormation when the registry cannot be used (REGISTRY_REQUIRED)
+    #[arg(long, global = true)]
+    pub(crate) require_registry: bool,
+    /// Folder of the file registry (REGISTRY_DIR)
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) registry_dir: Option<String>,
+    /// AWS region (AWS_REGION)
+    #[arg(long, global = true, value_name = "REGION")]
+    pub(crate) region: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+#[command(rename_all = "snake_case")]
+pub(crate) enum Command {
+    /// May I deploy? 0 yes, 1 not now, 2 cannot tell; the decision as JSON
+    CanDeploy(Place),
+    /// Take the environment for a deployment: 0 holds it, 1 another does, 2 cannot tell
+    Register(Register),
+    /// Wait until the environment is free: 0 free, 1 timeout, 2 cannot tell
+    Wait(Wait),
+    /// End a deployment's hold, reservation and place in the queue, whoever asks: 0 done, also when there was nothing to do
+    Cleanup(Cleanup),
+    /// Show the active deployment, of every environment if none is named: 0 found, 1 none, 2 cannot tell
+    GetActive(GetActive),
+    /// Print a new correlation id
+    NewId,
+    /// Does this deployment still hold its environment? 0 yes, 1 no, 2 cannot tell
+    Verify(Verify),
+    /// Show every environment: holder, heartbeat, queue, token
+    Status(StatusWords),
+    /// Let nobody start; who runs may finish
+    Freeze(Freeze),
+    /// Lift a freeze
+    Thaw(Thaw),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Place {
+    /// Environment; without it ENVIRONMENT, or the one of STACK_NAME
+    #[arg(value_name = "ENV")]
+    pub(crate) environment: Option<Environment>,
+    /// Stack, or several separated by commas; without it those of the environment
+    #[arg(value_name = "STACK")]
+    pub(crate) stack: Option<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Register {
+    /// The deployment's id, as new_id makes it
+    #[arg(value_name = "ID")]
+    pub(crate) id: CorrelationId,
+    /// The workflow run: its id or its URL
+    #[arg(value_name = "RUN")]
+    pub(crate) run: String,
+    #[command(flatten)]
+    pub(crate) place: Place,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Wait {
+    /// Environment
+    #[arg(value_name = "ENV")]
+    pub(crate) environment: Environment,
+    /// How long at most: 30m, 1800s, 1h; a bare number up to 360 is minutes, above it seconds
+    #[arg(value_name = "MAX", default_value = "30m")]
+    pub(crate) max: String,
+    /// Stack, or several separated by commas; without it those of the environment
+    #[arg(value_name = "STACK")]
+    pub(crate) stack: Option<String>,
+    /// How often to look (CHECK_INTERVAL)
+    #[arg(long, value_name = "TIME")]
+    pub(crate) interval: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Outcome {
+    Success,
+    Failed,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Cleanup {
+    /// The deployment's id
+    #[arg(value_name = "ID")]
+    pub(crate) id: CorrelationId,
+    /// How it ended; without it what the monitor recorded, else what the stack says
+    #[arg(long)]
+    pub(crate) outcome: Option<Outcome>,
+    /// Remove a failed entry at once instead of keeping it for seven days
+    #[arg(long)]
+    pub(crate) purge: bool,
+    /// Why, for the record
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct GetActive {
+    /// Environment; without it all of them, one JSON object a line
+    #[arg(value_name = "ENV")]
+    pub(crate) environment: Option<Environment>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Verify {
+    /// The deployment's id
+    #[arg(value_name = "ID")]
+    pub(crate) id: CorrelationId,
+    /// The fencing token that register gave
+    #[arg(long, value_name = "N")]
+    pub(crate) token: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Format {
+    /// A table for people
+    Text,
+    /// JSON
+    Json,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct StatusWords {
+    /// Environment; without it all of them
+    #[arg(value_name = "ENV")]
+    pub(crate) environment: Option<Environment>,
+    /// How to show it
+    #[arg(long, default_value = "text")]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Freeze {
+    /// Environment
+    #[arg(value_name = "ENV")]
+    pub(crate) environment: Environment,
+    /// Why; everybody who is refused reads it
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+    /// Until when: a time (2026-01-14T12:34:56Z) or a span from now (2h); without it until thaw
+    #[arg(long, value_name = "T")]
+    pub(crate) until: Option<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Thaw {
+    /// Environment
+    #[arg(value_name = "ENV")]
+    pub(crate) environment: Environment,
+}
