@@ -128,7 +128,9 @@ impl Scenario {
             .into_iter()
             .map(|play| play.load(folder, speed))
             .collect();
-        let plays = plays?;
+        let mut plays = plays?;
+        // An operation happens to the stack that the ones before it left.
+        plays.sort_by(|(_, _, a), (_, _, b)| a.after.total_cmp(&b.after));
         let mut stacks = file.stack;
         for stack in &mut stacks {
             stack.absent |= stack.status.is_none() && is_created_by(&plays, &stack.name);

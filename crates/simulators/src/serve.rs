@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use command_line::Console;
 use registry_core::clock::{StopSignal, Wake};
 use registry_core::trace::Trace;
 use simulators::{Play, Ports, Scenario, Simulators};
@@ -87,6 +88,10 @@ pub(crate) fn serve(words: &Words) -> anyhow::Result<()> {
     let mut stdout = std::io::stdout();
     stdout.write_all(environment.as_bytes())?;
     stdout.flush()?;
+    let url = simulators.cloudformation.url();
+    Console::for_process().info(&format!(
+        "serving until stopped; curl {url}/_sim/help tells what can be steered"
+    ));
     if words.until_stdin_closes {
         stop_when_stdin_closes(stop.clone())?;
     }

@@ -371,6 +371,25 @@ fn wrong_answers_of_github() {
 }
 
 #[test]
+fn no_fault_locks_out_who_set_it() {
+    let service = with_stack();
+    for trouble in [
+        Trouble::HangUnread,
+        Trouble::ResetUnread,
+        Trouble::CloseUnread,
+        Trouble::Hang,
+    ] {
+        service.fault(trouble);
+        assert_eq!(cloudformation(&service.url(), DESCRIBE).status, 0);
+        assert_eq!(
+            ask(&format!("{}/_sim/faults", service.url()), "DELETE", &[], "").status,
+            200
+        );
+        assert_eq!(cloudformation(&service.url(), DESCRIBE).status, 200);
+    }
+}
+
+#[test]
 fn faults_are_set_and_seen_over_http() {
     let service = with_stack();
     let faults = format!("{}/_sim/faults", service.url());

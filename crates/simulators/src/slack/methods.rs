@@ -132,7 +132,7 @@ fn post(workspace: &mut Workspace, call: &Call<'_>) -> Outcome {
 fn too_soon(workspace: &Workspace, channel: &str, now: Timestamp) -> bool {
     workspace
         .last_posted_millis(channel)
-        .is_some_and(|last| now.millis() - last < 1000)
+        .is_some_and(|last| (0..1000).contains(&(now.millis() - last)))
 }
 
 fn posted(message: &Message) -> Value {
