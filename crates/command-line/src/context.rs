@@ -32,6 +32,22 @@ impl Context {
     }
 }
 
+impl Context {
+    /// As [`Context::load`]; a settings file that cannot be used is left out and told instead of ending the program. For
+    /// programs that must never stop a deployment.
+    #[must_use]
+    pub fn load_anyway() -> (Self, Option<SettingsError>) {
+        match Self::load() {
+            Ok(context) => (context, None),
+            Err(error) => {
+                let settings = Settings::new(variable, SettingsFile::default());
+                let console = console(Masker::new(settings.secrets()));
+                (Self { settings, console }, Some(error))
+            }
+        }
+    }
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "the one place that reads environment variables"

@@ -307,7 +307,7 @@ impl Slack {
     fn send_unqueued(&self, draft: Draft, error: &SpoolError, deadline: &Deadline) -> Delivery {
         let now = self.clock.now();
         let mut entry = Entry::new(
-            format!("{:014}-unqueued", now.millis()),
+            format!("{:013}-unqueued", now.millis()),
             now.millis(),
             draft.notification,
             draft.channel,
@@ -451,6 +451,7 @@ fn behind((reason, fix): (String, Option<String>)) -> (String, Option<String>) {
 fn is_channel(text: &str) -> bool {
     let name = text.trim_start_matches('#');
     !name.is_empty()
+        && !name.starts_with('-')
         && name.chars().count() <= 80
         && name
             .chars()

@@ -23,7 +23,7 @@ use thiserror::Error;
 pub use entry::{Attempt, Entry, Parked, Unsure};
 pub(crate) use files::Care;
 pub(crate) use pace::PACE;
-pub use status::{Remembered, Status};
+pub use status::{Line, Remembered, Status};
 
 use crate::hash;
 use entry::Unreadable;
@@ -175,7 +175,7 @@ impl Spool {
                 .now()
                 .millis()
                 .max(last.unwrap_or(0).saturating_add(1));
-            let message_id = format!("{sequence:014}{ending}");
+            let message_id = format!("{sequence:013}{ending}");
             let mut entry = Entry::new(
                 message_id.clone(),
                 sequence,

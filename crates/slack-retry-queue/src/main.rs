@@ -1,1 +1,4 @@
-fn main() {}
+//! See docs/ARCHITECTURE.md.
+fn main() -> std::process::ExitCode {
+    slack_retry_queue::main()
+}

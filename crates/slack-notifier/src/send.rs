@@ -1,0 +1,77 @@
+//! Sends one message and says what became of it.
+
+use std::sync::Arc;
+
+use command_line::{Console, Context, Status};
+use registry_core::clock::{Clock, SystemClock};
+use registry_core::notification::Notification;
+use slack_client::{Delivery, Options, Slack};
+
+use crate::active;
+use crate::args::Message;
+
+pub(crate) fn send(context: &Context, message: Message) -> Status {
+    let console = &context.console;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let slack = Slack::from_settings(&context.settings, Arc::clone(&clock));
+    let parsed = message.parsed;
+    let (channel, odd_channel) = slack.channel(parsed.channel.as_deref());
+    let warnings = slack.warnings().iter().chain(&parsed.warnings);
+    for warning in warnings.chain(&odd_channel) {
+        console.warning(warning);
+    }
+    let notification = active::complete(parsed.notification, &context.settings, &clock);
+    let options = Options {
+        channel: Some(channel),
+        key: message.key,
+        at: None,
+    };
+    let delivery = slack.send(&notification, &options);
+    report(console, &notification, delivery, message.strict)
+}
+
+fn report(
+    console: &Console,
+    notification: &Notification,
+    delivery: Delivery,
+    strict: bool,
+) -> Status {
+    let what = format!("the message `{}`", notification.kind().word());
+    let not_delivered = if strict { Status::No } else { Status::Yes };
+    match delivery {
+        Delivery::Delivered { channel, .. } => {
+            let place = channel.map_or_else(String::new, |channel| format!(" in {channel}"));
+            console.success(&format!("Slack has {what}{place}"));
+            Status::Yes
+        }
+        Delivery::Known { message_id } => {
+            console.info(&format!(
+                "{what} was queued before under the same key, as {message_id}; it is not sent again"
+            ));
+            Status::Yes
+        }
+        Delivery::Queued {
+            message_id,
+            reason,
+            fix,
+        } => {
+            let next = fix.unwrap_or_else(|| {
+                "`slack-retry-queue process` sends it when Slack can be reached".to_owned()
+            });
+            console.warning(&format!(
+                "Slack does not have {what} yet: {reason}; it is kept in the retry queue as {message_id}; {next}"
+            ));
+            not_delivered
+        }
+        Delivery::Lost { reason, fix, text } => {
+            let fix = fix.map_or_else(String::new, |fix| format!("; {fix}"));
+            console.error(&format!(
+                "{what} is neither delivered nor kept: {reason}{fix}. It said:"
+            ));
+            for line in text.lines().filter(|line| !line.is_empty()) {
+                console.info(line);
+            }
+            not_delivered
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! `status`
+
+use command_line::output::print_line;
+use command_line::print_json;
+use registry_core::text::one_line;
+use slack_client::Slack;
+use slack_client::spool::{Line, Status};
+
+use crate::args;
+
+pub(crate) fn run(slack: &Slack, words: &args::Status) -> Result<command_line::Status, String> {
+    let status = slack.spool().status().map_err(|error| error.to_string())?;
+    let exit = if status.dead_letters > 0 {
+        command_line::Status::No
+    } else {
+        command_line::Status::Yes
+    };
+    Ok(if words.json {
+        print_json(&status, exit)
+    } else {
+        print_line(&for_people(&status), exit)
+    })
+}
+
+fn for_people(status: &Status) -> String {
+    let mut lines = vec![format!(
+        "{}: {} waiting ({} due, {} parked), {} dead letters",
+        status.queue_dir, status.pending, status.due, status.parked, status.dead_letters
+    )];
+    lines.extend(status.messages.iter().map(message));
+    for fix in &status.fixes {
+        lines.push(format!("parked: {}", one_line(fix)));
+    }
+    let mut told = |count: u64, words: &str| {
+        if count > 0 {
+            lines.push(format!("{count} {words}"));
+        }
+    };
+    told(status.corrupt as u64, "damaged files put aside in corrupt/");
+    told(
+        status.newer_version as u64,
+        "files of a newer version of this program, left alone",
+    );
+    told(
+        status.maybe_repeated,
+        "messages so far were sent again although they may have arrived",
+    );
+    told(
+        status.expired,
+        "messages of progress and stalls so far were too old to be sent",
+    );
+    told(
+        status.replaced,
+        "messages of progress so far were replaced by newer ones",
+    );
+    if status.dead_letters > 0 {
+        lines.push(
+            "look at them with `slack-retry-queue show ID`, try again with `slack-retry-queue retry_dead [ID]`".to_owned(),
+        );
+    }
+    lines.join("\n")
+}
+
+fn message(line: &Line) -> String {
+    let next = match (&line.next_retry_at, line.state) {
+        (Some(next), "waiting" | "unsure") => format!(", next try {next}"),
+        (_, _) => String::new(),
+    };
+    let error = match &line.last_error {
+        Some(error) => format!(", last: {}", one_line(error)),
+        None => String::new(),
+    };
+    format!(
+        "  {} {} `{}` of {} to {}, failed {} times{next}{error}",
+        line.message_id,
+        line.state,
+        line.notification_type,
+        one_line(line.correlation_id.as_deref().unwrap_or("no deployment")),
+        one_line(&line.channel),
+        line.failures
+    )
+}
