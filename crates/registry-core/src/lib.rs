@@ -12,6 +12,7 @@ pub mod history;
 pub mod ids;
 pub mod notification;
 pub mod progress;
+pub mod reader;
 pub mod registry;
 pub mod settings;
 pub mod slot;
