@@ -1,1 +1,58 @@
-//! See docs/ARCHITECTURE.md.
+//! `deployment-monitor`: watches the CloudFormation operation of one deployment, loses nothing, names the cause.
+//!
+//! [`watch`] is one stack's state machine, [`monitor`] the loop around it; everything outside comes in through [`ports`].
+
+mod args;
+mod aws_clock;
+mod cursor;
+mod estimating;
+mod face;
+mod judge;
+mod lines;
+mod live;
+mod log;
+mod messages;
+mod monitor;
+mod outcome;
+mod pace;
+mod ports;
+mod registry;
+mod replay;
+mod slack;
+mod start;
+mod summary;
+mod watch;
+
+use std::ffi::OsString;
+
+use command_line::{Arguments as _, Console, Context, Status};
+
+/// The whole program, for `main` and for tests that build it under another name. `words` begin with the program's name.
+pub fn main_with(words: Vec<OsString>) -> Status {
+    if words.get(1).is_some_and(|word| word == "replay") {
+        let mut words = words;
+        words.remove(1);
+        return match args::ReplayArguments::read_from(words) {
+            Ok(arguments) => replay::run(&arguments),
+            Err(status) => status,
+        };
+    }
+    let arguments = match args::WatchArguments::read_from(words) {
+        Ok(arguments) => arguments,
+        Err(status) => return status,
+    };
+    let mut context = match Context::load() {
+        Ok(context) => context,
+        Err(error) => {
+            Console::for_process().error(&error.to_string());
+            return Status::CannotTell;
+        }
+    };
+    match arguments.plan(&mut context) {
+        Ok(plan) => start::run(&plan, &context, arguments.detach),
+        Err(error) => {
+            context.console.error(&error.to_string());
+            Status::CannotTell
+        }
+    }
+}

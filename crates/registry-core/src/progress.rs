@@ -174,6 +174,8 @@ pub struct StackProgress {
     pub(crate) causes: failure::Causes,
     pub(crate) rollback_failure: Option<Failure>,
     pub(crate) undone: bool,
+    pub(crate) cleanup_at: Option<Timestamp>,
+    pub(crate) rollback_at: Option<Timestamp>,
 }
 
 impl StackProgress {
@@ -189,6 +191,11 @@ impl StackProgress {
         let mut progress = Self::default();
         progress.set_root(root_stack_id);
         progress
+    }
+
+    /// Counts attempts on from those of stacks that were watched before.
+    pub fn count_attempts_from(&mut self, before: u32) {
+        self.attempt = self.attempt.max(before);
     }
 
     /// Names the root stack. A new id under the same name (deleted and created anew) makes what follows the next attempt.
@@ -321,6 +328,18 @@ impl StackProgress {
     #[must_use]
     pub fn is_undone(&self) -> bool {
         self.undone
+    }
+
+    /// When the removal of what was replaced began.
+    #[must_use]
+    pub fn cleanup_at(&self) -> Option<Timestamp> {
+        self.cleanup_at
+    }
+
+    /// When the rollback began.
+    #[must_use]
+    pub fn rollback_at(&self) -> Option<Timestamp> {
+        self.rollback_at
     }
 
     /// The nested stacks that are being worked on: those to read events of, parents before children.

@@ -45,6 +45,7 @@ settings! {
     START_GRACE = "45m", "no operation begun for so long after registration is warned about";
     RETRY_GRACE = "10m", "how long the monitor waits for another attempt after a failure";
     RECOVERY_INTERVAL = "60s", "how often monitor-recovery looks at the monitor";
+    HUNG_AFTER = "90s", "a monitor that is silent for so long past its next look is ended and restarted";
     LEASE = "120m", "a hold without a beat for so long, and an idle stack, is abandoned";
     RESERVATION = "120s", "how long a freed environment is kept for the one who was told yes";
     SLACK_CHANNEL_UPDATES = "C0A9M9DPFUY", "channel for status updates";

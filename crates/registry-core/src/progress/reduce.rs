@@ -59,6 +59,8 @@ impl StackProgress {
         self.causes = Causes::default();
         self.rollback_failure = None;
         self.undone = false;
+        self.cleanup_at = None;
+        self.rollback_at = None;
     }
 
     fn intern(&mut self, event: &StackEvent) -> Arc<str> {
@@ -148,6 +150,12 @@ impl StackProgress {
             return;
         }
         self.note_undoing(&status, before);
+        if phase == Phase::CleaningUp {
+            self.cleanup_at.get_or_insert(event.timestamp);
+        }
+        if phase == Phase::RollingBack {
+            self.rollback_at.get_or_insert(event.timestamp);
+        }
         if phase != before && phase != Phase::Ended && phase != Phase::NotBegun {
             told.push(Happening::PhaseChanged {
                 phase,
