@@ -441,3 +441,22 @@ fn names_and_missing_parameters_are_checked_as_aws_does() {
         );
     }
 }
+
+#[test]
+fn the_last_update_is_when_the_newest_one_began() {
+    let world = World::new();
+    world.service.add_stack(Stack::new("App"));
+    for _ in 0..2 {
+        world.service.play("App", &update(), &Play::at_speed(180.0));
+        world.advance(60.0);
+    }
+    let seen = world.ask("Action=DescribeStacks&StackName=App");
+    assert_eq!(
+        elements(&seen.body, "LastUpdatedTime"),
+        ["2026-01-14T12:01:00.000Z"]
+    );
+    assert_eq!(
+        elements(&seen.body, "CreationTime"),
+        ["2025-12-15T12:00:00.000Z"]
+    );
+}

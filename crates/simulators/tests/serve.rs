@@ -6,8 +6,10 @@ mod common;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use common::{ask, cloudformation};
+use registry_core::clock::{StopSignal, Wake};
 use serde_json::json;
 
 struct Served {
@@ -49,9 +51,26 @@ impl Served {
     }
 }
 
+impl Served {
+    /// The exit status, or `None` when it has not ended after ten seconds.
+    fn end(&mut self) -> Option<i32> {
+        let patience = StopSignal::default();
+        for _ in 0..500 {
+            if let Some(status) = self.child.try_wait().expect("a state") {
+                return status.code();
+            }
+            if patience.wait(Duration::from_millis(20)) == Wake::Stopped {
+                break;
+            }
+        }
+        None
+    }
+}
+
 impl Drop for Served {
     fn drop(&mut self) {
         drop(self.child.stdin.take());
+        drop(self.child.kill());
         drop(self.child.wait());
     }
 }
@@ -130,14 +149,14 @@ fn it_ends_when_stdin_closes_and_when_told_to() {
         200
     );
     drop(served.child.stdin.take());
-    assert_eq!(served.child.wait().expect("an end").code(), Some(0));
+    assert_eq!(served.end(), Some(0));
     let mut served = Served::start(&[]);
     let signalled = Command::new("kill")
         .arg(served.child.id().to_string())
         .status()
         .expect("kill");
     assert!(signalled.success());
-    assert_eq!(served.child.wait().expect("an end").code(), Some(0));
+    assert_eq!(served.end(), Some(0));
 }
 
 #[test]
