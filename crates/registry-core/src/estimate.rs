@@ -31,6 +31,7 @@ pub use template::Template;
 use forecast::{Expected, forecast};
 use item::{Item, State};
 use operation::{Kind, Outcome, Phase};
+use order::Wait;
 use pace::Pace;
 use plan::Planned;
 
@@ -170,10 +171,7 @@ fn from_average(input: &EstimateInput<'_>, now: f64) -> (f64, Basis) {
             Basis::Shipped,
         ),
     };
-    let spread = spread::Spread {
-        median: total,
-        sigma,
-    };
+    let spread = spread::Spread::new(total, sigma);
     (spread.remaining(now), basis)
 }
 
@@ -216,7 +214,7 @@ impl Chain {
     fn follow(
         operation: &Operation,
         items: &[Item],
-        waits: &[Vec<usize>],
+        waits: &[Vec<Wait>],
         pace: &Pace,
         now: f64,
     ) -> Self {
@@ -228,7 +226,7 @@ impl Chain {
             Phase::Rollback => operation.rollback_at.unwrap_or(0.0),
             Phase::Forward | Phase::CleanUp => pace.first,
         };
-        let expected = forecast(items, waits, at_work, pace, opened, now);
+        let expected = forecast(items, waits, at_work, pace, opened, now, operation.cut);
         let (mut end, mut path) = last(items, &expected).unwrap_or((now, Vec::new()));
         let is_update = matches!(operation.kind, Kind::Update | Kind::Import);
         if at_work == Phase::Rollback || !is_update {
@@ -241,7 +239,15 @@ impl Chain {
             .cleanup_at
             .unwrap_or_else(|| (end + pace.before_cleanup).max(now));
         let opened = cleanup_at + pace.first_cleanup;
-        let expected = forecast(items, waits, Phase::CleanUp, pace, opened, now);
+        let expected = forecast(
+            items,
+            waits,
+            Phase::CleanUp,
+            pace,
+            opened,
+            now,
+            operation.cut,
+        );
         end = match last(items, &expected) {
             Some((end, rest)) => {
                 path.extend(rest);

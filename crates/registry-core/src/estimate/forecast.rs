@@ -5,6 +5,7 @@ use petgraph::graph::{DiGraph, NodeIndex};
 
 use super::item::{Item, State};
 use super::operation::Phase;
+use super::order::Wait;
 use super::pace::Pace;
 
 /// When one piece of work will be over, and which other it waited for.
@@ -22,11 +23,12 @@ const GIVEN_UP: f64 = 15.0;
 /// When the work of one phase will be over. `opened` is when the phase's first work may begin.
 pub(super) fn forecast(
     items: &[Item],
-    waits: &[Vec<usize>],
+    waits: &[Vec<Wait>],
     phase: Phase,
     pace: &Pace,
     opened: f64,
     now: f64,
+    beginning_is_lost: bool,
 ) -> Vec<Option<Expected>> {
     let mut expected: Vec<Option<Expected>> = vec![None; items.len()];
     let runners_end = first_end_of_runners(items, phase, now);
@@ -37,18 +39,19 @@ pub(super) fn forecast(
         }
         let mut after: Option<(usize, f64)> = None;
         let mut held_up = false;
-        for &other in &waits[index] {
+        for &Wait { other, early } in &waits[index] {
             if let Some(known) = expected[other] {
-                held_up |= !matches!(items[other].state, State::Over { .. });
-                if after.is_none_or(|(_, at)| known.released >= at) {
-                    after = Some((other, known.released));
+                let free = if early { known.released } else { known.end };
+                held_up |= free > now;
+                if after.is_none_or(|(_, at)| free >= at) {
+                    after = Some((other, free));
                 }
             }
         }
         expected[index] = match item.state {
-            State::Over { released } => Some(Expected {
+            State::Over { released, ended } => Some(Expected {
                 begin: released,
-                end: released,
+                end: ended,
                 released,
                 after: None,
             }),
@@ -59,8 +62,18 @@ pub(super) fn forecast(
                 Some(Expected {
                     begin: since,
                     end,
-                    released: ready.unwrap_or(end),
+                    released: ready.or(item.ready_at(since, now)).unwrap_or(end).min(end),
                     after: after.filter(|(_, at)| *at >= end).map(|(other, _)| other),
+                })
+            }
+            State::Pending if beginning_is_lost && !held_up => {
+                // It may have been at work since before the record; nobody knows how long, half its time on average.
+                let end = now + item.usual.remaining(now + item.usual.median / 2.0);
+                Some(Expected {
+                    begin: 0.0,
+                    end,
+                    released: end,
+                    after: None,
                 })
             }
             State::Pending => pending(item, after, held_up, runners_end, pace, opened, now),
@@ -91,7 +104,7 @@ fn pending(
     Some(Expected {
         begin,
         end,
-        released: end,
+        released: item.ready_at(begin, begin).unwrap_or(end).min(end),
         after: after.map(|(other, _)| other),
     })
 }
@@ -109,14 +122,14 @@ fn first_end_of_runners(items: &[Item], phase: Phase, now: f64) -> Option<f64> {
 }
 
 /// Every item after those it waits for. Where guesses go round in a circle, the circle's order is that of the items.
-fn in_order(items: &[Item], waits: &[Vec<usize>]) -> Vec<usize> {
+fn in_order(items: &[Item], waits: &[Vec<Wait>]) -> Vec<usize> {
     let mut graph: DiGraph<usize, ()> = DiGraph::with_capacity(items.len(), items.len());
     let nodes: Vec<NodeIndex> = (0..items.len())
         .map(|index| graph.add_node(index))
         .collect();
     for (later, earlier) in waits.iter().enumerate() {
-        for &earlier in earlier {
-            graph.update_edge(nodes[later], nodes[earlier], ());
+        for wait in earlier {
+            graph.update_edge(nodes[later], nodes[wait.other], ());
         }
     }
     // Tarjan's components come with the ends of the edges first: here, what is waited for.

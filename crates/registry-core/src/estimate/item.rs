@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use super::operation::{Action, Operation, Phase, Run, RunState};
 use super::past::Past;
 use super::plan::Planned;
-use super::spread::{Spread, median};
+use super::spread::{Spread, Sureness, median};
 use super::table::Table;
 
 /// A piece of work.
@@ -19,13 +19,26 @@ pub(super) struct Item {
     pub(super) state: State,
     pub(super) usual: Spread,
     pub(super) source: Source,
+    /// Seconds after its beginning at which what waits for it may usually go on.
+    ready_after: Option<f64>,
+}
+
+impl Item {
+    /// When what waits for it may go on, if it begins or began at `since` and is not yet ready `now`; `None` when that is not
+    /// before its end, as far as is known.
+    pub(super) fn ready_at(&self, since: f64, now: f64) -> Option<f64> {
+        // It should have come by now: then it does not come in this stack.
+        const LATE: f64 = 3.0;
+        let at = since + self.ready_after?;
+        (now < at + LATE).then_some(at.max(now))
+    }
 }
 
 /// How a piece of work stands; seconds since the operation began.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum State {
-    /// Over; what waited for it could begin at `released`.
-    Over { released: f64 },
+    /// Over at `ended`; what waited only for it to be ready could begin at `released`.
+    Over { released: f64, ended: f64 },
     /// Begun at `since`; `ready` once what waits for it may begin.
     Running { since: f64, ready: Option<f64> },
     /// Not begun.
@@ -92,9 +105,27 @@ pub fn usual(
     past: &Past,
     table: &Table,
 ) -> Option<(Spread, Source)> {
-    if let Some(spread) = past.of_resource(id, action) {
-        return Some((spread, Source::Resource));
+    let by_type = usual_of_type(id, resource_type, action, past, table);
+    match (past.of_resource(id, action), by_type) {
+        // A past that contradicts itself says less than the type does.
+        (Some(own), Some((of_type, _))) if own.sigma > TORN => {
+            Some((own.pooled(of_type), Source::Resource))
+        }
+        (Some(own), _) => Some((own, Source::Resource)),
+        (None, of_type) => of_type,
     }
+}
+
+/// A `sigma` at which the longest case takes several times the shortest.
+const TORN: f64 = 0.5;
+
+fn usual_of_type(
+    id: &str,
+    resource_type: &str,
+    action: Action,
+    past: &Past,
+    table: &Table,
+) -> Option<(Spread, Source)> {
     if let Some(spread) = past.of_type(resource_type, action) {
         return Some((spread, Source::Type));
     }
@@ -107,10 +138,7 @@ pub fn usual(
         past.type_averages.get(resource_type),
         action != Action::Delete,
     ) {
-        let spread = Spread {
-            median: seconds,
-            sigma: 0.3,
-        };
+        let spread = Spread::new(seconds, 0.3);
         return Some((spread, Source::Type));
     }
     if let Some(spread) = table.duration(resource_type, action) {
@@ -121,8 +149,22 @@ pub fn usual(
         Action::Replace | Action::Import | Action::Update => {
             usual(id, resource_type, Action::Create, past, table)
         }
-        Action::Create | Action::Delete => None,
+        Action::Create => another_action(resource_type, Action::Delete, past, table),
+        Action::Delete => another_action(resource_type, Action::Create, past, table),
     }
+}
+
+/// What is slow to make is often slow to remove; more is not known then.
+fn another_action(
+    resource_type: &str,
+    action: Action,
+    past: &Past,
+    table: &Table,
+) -> Option<(Spread, Source)> {
+    let here = past.of_type(resource_type, action);
+    let spread = here.or_else(|| table.duration(resource_type, action))?;
+    let doubtful = Spread::new(spread.median, spread.sigma.max(0.7));
+    Some((doubtful, Source::Shipped))
 }
 
 struct Knowledge<'a> {
@@ -150,6 +192,7 @@ impl Knowledge<'_> {
             state,
             usual,
             source,
+            ready_after: self.table.ready.get(resource_type).copied(),
         }
     }
 
@@ -160,25 +203,21 @@ impl Knowledge<'_> {
         action: Action,
         containers: &BTreeSet<String>,
     ) -> (Spread, Source) {
-        if let Some(own) = self.past.of_resource(id, action) {
-            return (own, Source::Resource);
-        }
-        if containers.contains(id) {
+        let own = self.past.of_resource(id, action);
+        if own.is_none() && containers.contains(id) {
             // A nested stack lasts as long as what is in it.
-            let moment = Spread {
-                median: 1.0,
-                sigma: 0.5,
-            };
+            let moment = Spread::new(1.0, 0.5);
             return (moment, Source::Type);
         }
-        // What this very operation has shown of the type counts like its past.
-        if self.past.of_type(resource_type, action).is_none()
-            && let Some(now) = self.shown(resource_type, action)
-        {
-            return (now, Source::Type);
+        // What this very operation has shown of the type counts beside what is known of it.
+        let known = usual(id, resource_type, action, self.past, self.table);
+        match (self.shown(resource_type, action), known) {
+            (Some(_), Some((usual, Source::Resource))) => (usual, Source::Resource),
+            (Some(now), Some((usual, _))) => (now.pooled(usual), Source::Type),
+            (Some(now), None) => (now, Source::Type),
+            (None, Some(known)) => known,
+            (None, None) => (self.nobody_knows, Source::Unknown),
         }
-        usual(id, resource_type, action, self.past, self.table)
-            .unwrap_or((self.nobody_knows, Source::Unknown))
     }
 
     fn shown(&self, resource_type: &str, action: Action) -> Option<Spread> {
@@ -189,7 +228,7 @@ impl Knowledge<'_> {
             .filter(|run| run.resource_type == resource_type && run.action == action)
             .filter_map(Run::took)
             .collect();
-        Spread::of(&taken, 0.15)
+        Spread::of(&taken, Sureness::ALIKE)
     }
 }
 
@@ -202,10 +241,7 @@ fn nobody_knows(table: &Table) -> Spread {
         .map(|row| row.median)
         .collect();
     all.sort_by(f64::total_cmp);
-    Spread {
-        median: median(&all).unwrap_or(10.0),
-        sigma: 1.5,
-    }
+    Spread::unknown(median(&all).unwrap_or(10.0))
 }
 
 /// The newest run of each resource in each phase.
@@ -231,9 +267,13 @@ fn state(run: &Run) -> State {
             RunState::Completed | RunState::Failed | RunState::Cancelled | RunState::Skipped,
             start,
             end,
-        ) => State::Over {
-            released: run.released().or(end).or(start).unwrap_or(0.0),
-        },
+        ) => {
+            let ended = end.or(start).unwrap_or(0.0);
+            State::Over {
+                released: run.released().unwrap_or(ended),
+                ended,
+            }
+        }
     }
 }
 

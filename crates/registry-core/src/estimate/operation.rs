@@ -308,11 +308,10 @@ impl Operation {
         }
     }
 
-    /// Whether it went through without any failure, as far as the record tells.
+    /// Whether the record shows no failure. A rollback whose cause lies before the record is among these.
     #[must_use]
     pub fn is_healthy(&self) -> bool {
-        matches!(self.outcome, Outcome::Succeeded | Outcome::Running)
-            && self.rollback_at.is_none()
+        self.outcome != Outcome::Failed
             && self
                 .runs
                 .iter()

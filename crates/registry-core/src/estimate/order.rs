@@ -9,13 +9,22 @@ use super::table::{Sourced, Table, type_order_of};
 use super::template::Template;
 use super::usual;
 
-/// For each item, the items it waits for, by index.
+/// One thing an item waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Wait {
+    /// The other item, by index.
+    pub(super) other: usize,
+    /// Whether it may go on when the other is ready and not only when it is complete.
+    pub(super) early: bool,
+}
+
+/// For each item, what it waits for.
 pub(super) fn waits_for(
     items: &[Item],
     template: Option<&Template>,
     past: &Past,
     table: &Table,
-) -> Vec<Vec<usize>> {
+) -> Vec<Vec<Wait>> {
     let order = Order {
         items,
         by_id: items
@@ -26,22 +35,32 @@ pub(super) fn waits_for(
         template,
         seen: past.succeeded().rev().take(LOOK_BACK).map(seen).collect(),
         types: type_order(past, table),
+        table,
     };
-    let mut waits: Vec<Vec<usize>> = vec![Vec::new(); items.len()];
+    let mut waits: Vec<Vec<Wait>> = vec![Vec::new(); items.len()];
     for (index, item) in items.iter().enumerate() {
         let before = order.before(index);
         if item.action == Action::Delete {
             // What others need goes last.
             for needed in before {
                 if items[needed].action == Action::Delete {
-                    waits[needed].push(index);
+                    waits[needed].push(Wait {
+                        other: index,
+                        early: false,
+                    });
                 }
             }
         } else {
-            waits[index].extend(before);
+            waits[index].extend(before.into_iter().map(|other| Wait {
+                other,
+                early: order.is_early(index, other),
+            }));
         }
         if let Some(parent) = order.parent(index) {
-            waits[parent].push(index);
+            waits[parent].push(Wait {
+                other: index,
+                early: false,
+            });
         }
     }
     waits
@@ -50,13 +69,21 @@ pub(super) fn waits_for(
 /// How many past operations are asked for their order.
 const LOOK_BACK: usize = 5;
 
+/// When a resource began, let others begin, and ended, in a past operation.
+struct Seen {
+    begun: f64,
+    released: f64,
+    ended: f64,
+}
+
 struct Order<'a> {
     items: &'a [Item],
     by_id: HashMap<(Phase, &'a str), usize>,
     template: Option<&'a Template>,
-    /// Of each past operation, when each resource began and let others begin, by plain id.
-    seen: Vec<HashMap<&'a str, (f64, f64)>>,
+    /// Of each past operation, when each resource began, let others begin and ended, by plain id.
+    seen: Vec<HashMap<&'a str, Seen>>,
     types: BTreeMap<String, BTreeSet<String>>,
+    table: &'a Table,
 }
 
 impl Order<'_> {
@@ -134,9 +161,32 @@ impl Order<'_> {
                     .filter_map(|seen| Some((seen.get(id)?, seen.get(other)?)))
                     .peekable();
                 together.peek().is_some()
-                    && together.all(|((begun, _), (_, released))| released <= begun)
+                    && together.all(|(later, earlier)| earlier.released <= later.begun)
             })
             .collect()
+    }
+
+    /// Whether the item may go on when the other is ready: as seen here, else as such types usually do.
+    fn is_early(&self, index: usize, other: usize) -> bool {
+        let (item, other) = (&self.items[index], &self.items[other]);
+        let mut here = self
+            .seen
+            .iter()
+            .filter_map(|seen| {
+                Some((
+                    seen.get(plain_id(&item.id))?,
+                    seen.get(plain_id(&other.id))?,
+                ))
+            })
+            .map(|(later, earlier)| later.begun < earlier.ended)
+            .peekable();
+        if here.peek().is_some() {
+            return here.any(|early| early);
+        }
+        self.table
+            .early
+            .get(&item.resource_type)
+            .is_some_and(|types| types.contains(&other.resource_type))
     }
 
     /// What it may be waiting for by its type. A choice of several of one type is made by the likeness of the names.
@@ -157,13 +207,19 @@ impl Order<'_> {
     }
 }
 
-/// When each resource began and let others begin.
-fn seen(operation: &Operation) -> HashMap<&str, (f64, f64)> {
+fn seen(operation: &Operation) -> HashMap<&str, Seen> {
     operation
         .runs
         .iter()
         .filter(|run| run.phase == Phase::Forward && run.action != Action::Delete)
-        .filter_map(|run| Some((plain_id(&run.id), (run.start.or(run.end)?, run.released()?))))
+        .filter_map(|run| {
+            let seen = Seen {
+                begun: run.start.or(run.end)?,
+                released: run.released()?,
+                ended: run.end?,
+            };
+            Some((plain_id(&run.id), seen))
+        })
         .collect()
 }
 

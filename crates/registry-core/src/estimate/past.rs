@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::operation::{Action, Kind, Operation, Outcome};
-use super::spread::Spread;
+use super::spread::{Spread, Sureness};
 
 /// Durations by type and action.
 pub type TypeDurations = BTreeMap<String, BTreeMap<Action, Spread>>;
@@ -34,7 +34,7 @@ impl Past {
         let id = plain_id(id);
         self.durations(
             |run_id, _, run_action| run_action == action && plain_id(run_id) == id,
-            0.08,
+            Sureness::SAME,
         )
     }
 
@@ -43,11 +43,15 @@ impl Past {
     pub fn of_type(&self, resource_type: &str, action: Action) -> Option<Spread> {
         self.durations(
             |_, run_type, run_action| run_action == action && run_type == resource_type,
-            0.15,
+            Sureness::ALIKE,
         )
     }
 
-    fn durations(&self, wanted: impl Fn(&str, &str, Action) -> bool, floor: f64) -> Option<Spread> {
+    fn durations(
+        &self,
+        wanted: impl Fn(&str, &str, Action) -> bool,
+        sure: Sureness,
+    ) -> Option<Spread> {
         let taken: Vec<f64> = self
             .operations
             .iter()
@@ -57,7 +61,7 @@ impl Past {
             .filter_map(super::operation::Run::took)
             .take(RECENT)
             .collect();
-        Spread::of(&taken, floor)
+        Spread::of(&taken, sure)
     }
 
     /// The average of the last ten successful deployments of this kind, in seconds; of any kind where this one is new.

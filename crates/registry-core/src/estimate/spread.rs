@@ -1,24 +1,74 @@
 //! How long something takes, as a median and how far from it one may land. Pure.
 
-/// A log-normal guess at a duration: most work is near its median, a little takes many times as long.
+/// A guess at a duration: most work keeps its habit, a log-normal distribution around the median; a little of it, and all of
+/// what nobody knows, keeps none.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Spread {
     /// Half of all cases take longer; seconds.
     pub median: f64,
-    /// Standard deviation of the logarithm: 0.1 is "always about the same", 1 is "nobody knows".
+    /// Standard deviation of the habit's logarithm: 0.1 is "always about the same", 1 is "anything".
     pub sigma: f64,
+    /// Share of the cases that keep the habit.
+    habit: f64,
 }
 
-/// One case in twenty follows no habit: a slow container, a retried call.
-const STRAGGLERS: f64 = 0.05;
-const STRAGGLER_SIGMA: f64 = 1.5;
+/// One case in twenty keeps no habit: a slow container, a retried call.
+const HABIT: f64 = 0.95;
+
+/// How wide a [`Spread`] is at least, by the number of cases it is made from.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sureness {
+    /// `sigma` that a single case leaves.
+    pub one: f64,
+    /// `sigma` that even very many leave.
+    pub many: f64,
+}
+
+impl Sureness {
+    /// The same resource in the same stack.
+    pub const SAME: Self = Self {
+        one: 0.15,
+        many: 0.05,
+    };
+    /// Another resource of the type, in the same account and region.
+    pub const ALIKE: Self = Self {
+        one: 0.3,
+        many: 0.1,
+    };
+    /// Somebody else's resource of the type.
+    pub const STRANGE: Self = Self {
+        one: 0.4,
+        many: 0.05,
+    };
+}
+
 /// Shorter durations than this are one API call; no logarithm is taken of zero.
 const SHORTEST: f64 = 0.2;
 
 impl Spread {
-    /// From past durations in seconds. `floor` is the least `sigma` that so few cases can justify. `None` without any.
+    /// A habit of this median and `sigma`.
     #[must_use]
-    pub fn of(seconds: &[f64], floor: f64) -> Option<Self> {
+    pub fn new(median: f64, sigma: f64) -> Self {
+        Self {
+            median,
+            sigma,
+            habit: HABIT,
+        }
+    }
+
+    /// Nothing is known but what such things take in the middle: what has lasted long will last about as long again.
+    #[must_use]
+    pub fn unknown(median: f64) -> Self {
+        Self {
+            median,
+            sigma: 2.0,
+            habit: 0.0,
+        }
+    }
+
+    /// From past durations in seconds; `None` without any. `sure` is how sure that many cases of this sort can make.
+    #[must_use]
+    pub fn of(seconds: &[f64], sure: Sureness) -> Option<Self> {
         let mut logs: Vec<f64> = seconds.iter().map(|s| s.max(SHORTEST).ln()).collect();
         logs.sort_by(f64::total_cmp);
         let middle = median(&logs)?;
@@ -26,10 +76,21 @@ impl Spread {
         off.sort_by(f64::total_cmp);
         // 1.4826 times the median deviation is the standard deviation of a normal distribution; one outlier cannot move it.
         let sigma = 1.4826 * median(&off)?;
-        Some(Self {
-            median: middle.exp(),
-            sigma: sigma.max(floor),
-        })
+        let few = sure.one / logs.len() as f64;
+        Some(Self::new(middle.exp(), sigma.hypot(sure.many).hypot(few)))
+    }
+
+    /// Two independent guesses at the same thing, each weighing as much as it is sure.
+    #[must_use]
+    pub fn pooled(self, other: Self) -> Self {
+        let weight = |spread: Self| 1.0 / spread.sigma.max(0.01).powi(2);
+        let (a, b) = (weight(self), weight(other));
+        let log = |spread: Self| spread.median.max(SHORTEST).ln();
+        Self {
+            median: ((a * log(self) + b * log(other)) / (a + b)).exp(),
+            sigma: (1.0 / (a + b)).sqrt(),
+            habit: self.habit.max(other.habit),
+        }
     }
 
     /// The seconds that are still left, half the time, of something that has taken `elapsed` seconds and is not over.
@@ -55,9 +116,11 @@ impl Spread {
 
     /// The chance that it takes longer than `seconds`.
     fn outlasts(&self, seconds: f64) -> f64 {
-        let from_median = (seconds.max(SHORTEST) / self.median.max(SHORTEST)).ln();
-        (1.0 - STRAGGLERS) * upper_tail(from_median / self.sigma.max(0.01))
-            + STRAGGLERS * upper_tail(from_median / STRAGGLER_SIGMA)
+        let times_median = seconds.max(SHORTEST) / self.median.max(SHORTEST);
+        let by_habit = upper_tail(times_median.ln() / self.sigma.max(0.01));
+        // Log-logistic of shape one: whatever has passed, half of what is left of such cases lasts as long again.
+        let without = 1.0 / (1.0 + times_median);
+        self.habit * by_habit + (1.0 - self.habit) * without
     }
 }
 
@@ -126,23 +189,23 @@ mod tests {
 
     #[test]
     fn what_is_overdue_is_believed_less() {
-        let usual = Spread {
-            median: 100.0,
-            sigma: 0.1,
-        };
+        let usual = Spread::new(100.0, 0.1);
         assert!((usual.remaining(0.0) - 100.0).abs() < 1e-9);
         assert!((usual.remaining(50.0) - 50.0).abs() < 3.0);
         assert!(usual.remaining(98.0) < 15.0);
         // Three times as long as usual: it may be as long again.
         assert!(usual.remaining(300.0) > 100.0);
+        // Of what nobody knows that is so from the beginning.
+        let left = Spread::unknown(10.0).remaining(140.0);
+        assert!((left - 150.0).abs() < 0.1, "{left}");
     }
 
     #[test]
     fn one_outlier_moves_little() {
-        let spread = Spread::of(&[7.0, 7.2, 7.1, 7.3, 229.0], 0.1).unwrap();
+        let spread = Spread::of(&[7.0, 7.2, 7.1, 7.3, 229.0], Sureness::ALIKE).unwrap();
         assert!((spread.median - 7.2).abs() < 0.01);
         assert!(spread.sigma < 0.15);
-        assert_eq!(Spread::of(&[], 0.1), None);
+        assert_eq!(Spread::of(&[], Sureness::SAME), None);
     }
 
     proptest! {
@@ -150,13 +213,13 @@ mod tests {
         fn remaining_is_a_number_and_never_negative(
             median in 0.0f64..100_000.0, sigma in 0.0f64..3.0, elapsed in -10.0f64..1_000_000.0
         ) {
-            let left = Spread { median, sigma }.remaining(elapsed);
+            let left = Spread::new(median, sigma).remaining(elapsed);
             prop_assert!(left.is_finite() && left >= 0.0, "{left}");
         }
 
         #[test]
         fn while_on_time_it_shrinks(median in 20.0f64..1_000.0, a in 0.05f64..0.6, step in 0.05f64..0.3) {
-            let spread = Spread { median, sigma: 0.15 };
+            let spread = Spread::new(median, 0.15);
             prop_assert!(spread.remaining((a + step) * median) < spread.remaining(a * median));
         }
     }

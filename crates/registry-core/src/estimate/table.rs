@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::operation::{Action, Kind, Operation, Phase, Run};
 use super::pace::Pace;
-use super::spread::{Spread, median};
+use super::spread::{Spread, Sureness, median};
+use super::usual;
 use crate::stack::STACK_TYPE;
 
 /// What is known without any history.
@@ -19,6 +20,10 @@ pub struct Table {
     pub durations: BTreeMap<String, BTreeMap<String, Row>>,
     /// By type: the types seen to hold it up.
     pub waits_for: BTreeMap<String, BTreeSet<String>>,
+    /// By type: seconds until `CONFIGURATION_COMPLETE`, where it comes well before the end.
+    pub ready: BTreeMap<String, f64>,
+    /// By type: the types of which it only waits for `CONFIGURATION_COMPLETE`.
+    pub early: BTreeMap<String, BTreeSet<String>>,
     /// How quickly CloudFormation moves on.
     pub pace: Pace,
     /// Seconds of a whole operation, by kind.
@@ -52,9 +57,6 @@ const GUIDE: [(&str, f64); 3] = [
     ("AWS::ElasticLoadBalancingV2::LoadBalancer", 120.0),
 ];
 const GUIDE_SIGMA: f64 = 0.6;
-/// Another account, another region, other settings: never surer than this of somebody else's resource.
-const LEAST_SIGMA: f64 = 0.2;
-
 /// Measured on the recorded operations whose timestamps have milliseconds; used where a table is made from none.
 const USUAL_PACE: Pace = Pace {
     first: 2.5,
@@ -115,6 +117,8 @@ impl Table {
             made_by: "cargo xtask durations, from crates/simulators/traces".to_owned(),
             durations,
             waits_for: type_order_of(operations),
+            ready: ready(operations),
+            early: early(operations),
             pace: Pace::of(operations.iter().map(|s| s.operation), &USUAL_PACE),
             operations: totals(operations),
         }
@@ -124,10 +128,7 @@ impl Table {
     #[must_use]
     pub fn duration(&self, resource_type: &str, action: Action) -> Option<Spread> {
         let row = self.durations.get(resource_type)?.get(action.as_str())?;
-        Some(Spread {
-            median: row.median,
-            sigma: row.sigma,
-        })
+        Some(Spread::new(row.median, row.sigma))
     }
 
     /// Seconds of a whole operation of this kind, where nothing else is known.
@@ -142,12 +143,18 @@ fn row(by_source: &BTreeMap<&str, Vec<f64>>) -> Option<Row> {
     let mut middles: Vec<f64> = Vec::new();
     let mut within: Vec<f64> = Vec::new();
     for taken in by_source.values() {
-        let spread = Spread::of(taken, 0.0)?;
+        let spread = Spread::of(
+            taken,
+            Sureness {
+                one: 0.0,
+                many: 0.0,
+            },
+        )?;
         middles.push(spread.median);
         within.push(spread.sigma);
     }
     within.sort_by(f64::total_cmp);
-    let between = Spread::of(&middles, LEAST_SIGMA)?;
+    let between = Spread::of(&middles, Sureness::STRANGE)?;
     let sigma = between.sigma.hypot(median(&within)?);
     Some(Row {
         median: (between.median * 10.0).round() / 10.0,
@@ -240,4 +247,68 @@ fn count<'a>(
         tally.caused += usize::from(caused);
         tally.against += usize::from(!before);
     }
+}
+
+/// A shorter head start is not worth a rule.
+const HEAD_START: f64 = 3.0;
+
+fn ready(operations: &[Sourced<'_>]) -> BTreeMap<String, f64> {
+    let mut seen: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+    for run in operations.iter().flat_map(|s| &s.operation.runs) {
+        if let (Some(start), Some(ready), Some(end)) = (run.start, run.ready, run.end)
+            && end - ready > HEAD_START
+        {
+            seen.entry(&run.resource_type)
+                .or_default()
+                .push(ready - start);
+        }
+    }
+    seen.into_iter()
+        .filter_map(|(resource_type, mut after)| {
+            after.sort_by(f64::total_cmp);
+            let middle = median(&after)?;
+            Some((resource_type.to_owned(), (middle * 10.0).round() / 10.0))
+        })
+        .collect()
+}
+
+/// Pairs of types of which the later one refers to the earlier and was seen to begin between its `CONFIGURATION_COMPLETE` and its end
+/// more often than only after its end.
+fn early(operations: &[Sourced<'_>]) -> BTreeMap<String, BTreeSet<String>> {
+    let mut tally: BTreeMap<(&str, &str), (usize, usize)> = BTreeMap::new();
+    for sourced in operations {
+        let runs = &sourced.operation.runs;
+        let held: Vec<(&Run, f64, f64)> = runs
+            .iter()
+            .filter_map(|run| Some((run, run.ready?, run.end?)))
+            .filter(|(_, ready, end)| end - ready > HEAD_START)
+            .collect();
+        for (earlier, ready, end) in &held {
+            for later in runs.iter().filter(|run| refers(run, earlier)) {
+                let Some(start) = later.start else { continue };
+                let (before, after) = tally
+                    .entry((&later.resource_type, &earlier.resource_type))
+                    .or_default();
+                *before += usize::from((0.0..=CAUSE).contains(&(start - ready)) && start < *end);
+                *after += usize::from((0.0..=CAUSE).contains(&(start - end)));
+            }
+        }
+    }
+    let mut early: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for ((later, earlier), (before, after)) in tally {
+        if before > after {
+            early
+                .entry(later.to_owned())
+                .or_default()
+                .insert(earlier.to_owned());
+        }
+    }
+    early
+}
+
+fn refers(later: &Run, earlier: &Run) -> bool {
+    later.phase == earlier.phase
+        && usual::all()
+            .filter(|(name, _)| *name == later.resource_type)
+            .any(|(_, mut needed)| needed.any(|name| name == earlier.resource_type))
 }

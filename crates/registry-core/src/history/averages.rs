@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::estimate::operation::{Action, Operation, Outcome, Run};
 use crate::estimate::past::{Past, TypeDurations};
 use crate::estimate::replay;
-use crate::estimate::spread::Spread;
+use crate::estimate::spread::{Spread, Sureness};
 use crate::estimate::table::Table;
 
 /// The guide's `resource_averages`: seconds by type.
@@ -36,7 +36,7 @@ pub(super) fn by_type_and_action<'a>(
     }
     let mut durations = TypeDurations::new();
     for ((resource_type, action), taken) in taken {
-        if let Some(spread) = Spread::of(&taken, 0.2) {
+        if let Some(spread) = Spread::of(&taken, Sureness::ALIKE) {
             durations
                 .entry(resource_type.to_owned())
                 .or_default()
