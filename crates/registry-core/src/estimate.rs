@@ -19,6 +19,7 @@ pub mod table;
 pub mod template;
 mod usual;
 pub mod watch;
+mod words;
 
 use std::time::Duration;
 

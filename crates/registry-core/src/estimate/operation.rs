@@ -5,224 +5,19 @@
 
 use std::collections::HashMap;
 
+pub use super::words::{Action, Kind, Outcome, Phase, RunState};
 use crate::clock::Timestamp;
 use crate::stack::{ResourcePhase, STACK_TYPE, StackEvent, StackStatus, StatusClass};
 
-/// What is done to a resource.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Action {
-    /// A resource that was not there.
-    Create,
-    /// Changed in place.
-    Update,
-    /// An update for which CloudFormation makes a new physical resource.
-    Replace,
-    /// Removed.
-    Delete,
-    /// Taken over from outside.
-    Import,
-}
-
-impl Action {
-    /// Every action.
-    pub const ALL: [Self; 5] = [
-        Self::Create,
-        Self::Update,
-        Self::Replace,
-        Self::Delete,
-        Self::Import,
-    ];
-
-    /// The word of the history file.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Create => "create",
-            Self::Update => "update",
-            Self::Replace => "replace",
-            Self::Delete => "delete",
-            Self::Import => "import",
-        }
-    }
-
-    /// Reads the word of the history file.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|action| action.as_str() == text)
-    }
-
-    /// The action a resource's status speaks of: its first word, but for the rollback of a nested stack's row.
-    fn of_status(status: &str) -> Option<Self> {
-        match status.split('_').next()? {
-            "CREATE" => Some(Self::Create),
-            "UPDATE" => Some(Self::Update),
-            "DELETE" | "ROLLBACK" => Some(Self::Delete),
-            "IMPORT" => Some(Self::Import),
-            // EXPORT_*, and what AWS may add: nothing we could learn a duration from.
-            _ => None,
-        }
-    }
-}
-
-/// Which part of the operation a resource's work belongs to. Their durations are kept apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Phase {
-    /// The change itself.
-    Forward,
-    /// Removing what an update has replaced, after the new version is live.
-    CleanUp,
-    /// Undoing a failed change, its own clean-up included.
-    Rollback,
-}
-
-impl Phase {
-    /// Every phase.
-    pub const ALL: [Self; 3] = [Self::Forward, Self::CleanUp, Self::Rollback];
-
-    /// The word of the history file.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Forward => "forward",
-            Self::CleanUp => "cleanup",
-            Self::Rollback => "rollback",
-        }
-    }
-
-    /// Reads the word of the history file.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|phase| phase.as_str() == text)
-    }
-}
-
-/// How a resource's work stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum RunState {
-    /// Begun, not ended.
-    Running,
-    /// Ended well. Only these are durations.
-    Completed,
-    /// Ended badly.
-    Failed,
-    /// Stopped because another resource failed.
-    Cancelled,
-    /// `DELETE_SKIPPED`: kept by its deletion policy.
-    Skipped,
-}
-
-impl RunState {
-    /// Every state.
-    pub const ALL: [Self; 5] = [
-        Self::Running,
-        Self::Completed,
-        Self::Failed,
-        Self::Cancelled,
-        Self::Skipped,
-    ];
-
-    /// The word of the history file.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Running => "running",
-            Self::Completed => "completed",
-            Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
-            Self::Skipped => "skipped",
-        }
-    }
-
-    /// Reads the word of the history file.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.as_str() == text)
-    }
-}
-
-/// What was asked of the stack.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Kind {
-    /// A new stack.
-    Create,
-    /// A change.
-    Update,
-    /// Its removal.
-    Delete,
-    /// Taking over existing resources.
-    Import,
-    /// A rollback that was asked for by itself, or whose beginning the record lacks.
-    Rollback,
-}
-
-impl Kind {
-    /// Every kind.
-    pub const ALL: [Self; 5] = [
-        Self::Create,
-        Self::Update,
-        Self::Delete,
-        Self::Import,
-        Self::Rollback,
-    ];
-
-    /// The word of the history file.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Create => "create",
-            Self::Update => "update",
-            Self::Delete => "delete",
-            Self::Import => "import",
-            Self::Rollback => "rollback",
-        }
-    }
-
-    /// Reads the word of the history file.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
-    }
-}
-
-/// How an operation ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Outcome {
-    /// It has not, as far as the events tell.
-    Running,
-    /// Done as asked.
-    Succeeded,
-    /// Failed and undone.
-    RolledBack,
-    /// Failed, and stands where it failed.
-    Failed,
-}
-
-impl Outcome {
-    /// Every outcome.
-    pub const ALL: [Self; 4] = [
-        Self::Running,
-        Self::Succeeded,
-        Self::RolledBack,
-        Self::Failed,
-    ];
-
-    /// The word of the history file.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Running => "running",
-            Self::Succeeded => "succeeded",
-            Self::RolledBack => "rolled_back",
-            Self::Failed => "failed",
-        }
-    }
-
-    /// Reads the word of the history file.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|outcome| outcome.as_str() == text)
+/// The action a resource's status speaks of: its first word, but for the rollback of a nested stack's row.
+fn action_of(status: &str) -> Option<Action> {
+    match status.split('_').next()? {
+        "CREATE" => Some(Action::Create),
+        "UPDATE" => Some(Action::Update),
+        "DELETE" | "ROLLBACK" => Some(Action::Delete),
+        "IMPORT" => Some(Action::Import),
+        // EXPORT_*, and what AWS may add: nothing we could learn a duration from.
+        _ => None,
     }
 }
 
@@ -483,7 +278,7 @@ impl Reader {
         let kind = if status.contains("ROLLBACK") {
             Kind::Rollback
         } else {
-            Action::of_status(status).map_or(Kind::Update, kind_of)
+            action_of(status).map_or(Kind::Update, kind_of)
         };
         let open = self.current(event, kind);
         let at = seconds(&open.operation, event);
@@ -503,7 +298,7 @@ impl Reader {
     }
 
     fn resource_event(&mut self, event: &StackEvent, path: &str) {
-        let Some(action) = Action::of_status(event.status.as_str()) else {
+        let Some(action) = action_of(event.status.as_str()) else {
             return;
         };
         let id = format!("{path}{}", event.logical_id);

@@ -91,19 +91,21 @@ impl Past {
 }
 
 /// A logical id without the hash at its end, which tools change with the content: `MyApiDeployment9eb30b7ce0` and
-/// `MyApiDeployment781cbcbd78` are the same thing to an operator. A hash is eight hexadecimal digits or more, at least one of them
-/// a figure.
+/// `MyApiDeployment781cbcbd78` are the same thing to an operator. SAM appends 10 lower-case hexadecimal digits, CDK 8 upper-case
+/// ones (and to an API's deployment 32 lower-case ones more).
 #[must_use]
 pub fn plain_id(id: &str) -> &str {
-    let stem = id.trim_end_matches(|c: char| c.is_ascii_hexdigit());
-    let hash = &id[stem.len()..];
-    // A word before the hash may end in letters that are hexadecimal digits too (`Role` + `4EB1…`): cut eight at most then.
-    let is_hash = hash.len() >= 8 && hash.bytes().any(|b| b.is_ascii_digit());
-    if is_hash && !stem.is_empty() {
-        stem
-    } else {
-        id
-    }
+    let id = [32, 10]
+        .into_iter()
+        .find_map(|length| without_hash(id, length, |b| matches!(b, b'0'..=b'9' | b'a'..=b'f')))
+        .unwrap_or(id);
+    without_hash(id, 8, |b| matches!(b, b'0'..=b'9' | b'A'..=b'F')).unwrap_or(id)
+}
+
+fn without_hash(id: &str, length: usize, is_digit: impl Fn(u8) -> bool) -> Option<&str> {
+    let (stem, hash) = id.split_at_checked(id.len().checked_sub(length)?)?;
+    let is_hash = hash.bytes().all(is_digit) && hash.bytes().any(|b| b.is_ascii_digit());
+    (is_hash && !stem.is_empty()).then_some(stem)
 }
 
 #[cfg(test)]
@@ -115,6 +117,12 @@ mod tests {
         for (id, plain) in [
             ("MyApiDeployment9eb30b7ce0", "MyApiDeployment"),
             ("ApiServiceLB08B891CD", "ApiServiceLB"),
+            (
+                "ApiDeployment149F1294c7a5f30e1b2d4c6f8091a3b5c7d9e1f0",
+                "ApiDeployment",
+            ),
+            ("größe12345678", "größe"),
+            ("ü2345678", "ü2345678"),
             ("WebServer", "WebServer"),
             ("deadbeefdeadbeef", "deadbeefdeadbeef"),
             ("Bucket2024", "Bucket2024"),

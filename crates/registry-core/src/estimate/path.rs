@@ -17,7 +17,7 @@ pub fn critical_path(operation: &Operation) -> Vec<usize> {
     };
     let mut path = Vec::new();
     // The phases follow each other: the last of one leads to the first of the next.
-    for phase in Phase::ALL.into_iter().rev() {
+    for &phase in Phase::ALL.iter().rev() {
         let mut at = last_of(phase);
         while let Some(index) = at {
             path.push(index);
