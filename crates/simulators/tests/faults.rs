@@ -6,7 +6,7 @@ mod common;
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 
-use common::{ask, cloudformation, signed, slack};
+use common::{ask, briefly, cloudformation, signed, slack};
 use registry_core::clock::Timestamp;
 use serde_json::json;
 use simulators::{CloudFormation, Fault, GitHub, Run, Slack, Stack, Trouble, UPDATES};
@@ -29,7 +29,7 @@ fn connections_break_in_every_phase() {
         cloudformation(&service.url(), DESCRIBE)
     };
     for trouble in [Trouble::HangUnread, Trouble::Hang] {
-        let seen = strike(trouble);
+        let seen = briefly(|| strike(trouble));
         assert!(
             seen.status == 0 && seen.broken.is_some_and(|kind| timed_out.contains(&kind)),
             "{seen:?}"
@@ -47,7 +47,7 @@ fn connections_break_in_every_phase() {
         let seen = strike(trouble);
         assert_eq!((seen.status, seen.broken), (0, None), "{seen:?}");
     }
-    let headers = strike(Trouble::StallInHeaders);
+    let headers = briefly(|| strike(Trouble::StallInHeaders));
     assert!(
         headers.status == 200 && headers.header("date").is_some(),
         "{headers:?}"
@@ -57,7 +57,11 @@ fn connections_break_in_every_phase() {
         "{headers:?}"
     );
     for (trouble, hangs) in [(Trouble::StallInBody, true), (Trouble::CloseInBody, false)] {
-        let seen = strike(trouble);
+        let seen = if hangs {
+            briefly(|| strike(trouble))
+        } else {
+            strike(trouble)
+        };
         let promised: usize = seen
             .header("content-length")
             .expect("a length")
@@ -314,7 +318,7 @@ fn an_answer_is_lost_after_the_message_was_posted() {
     let count = troubles.len();
     for trouble in troubles {
         service.fault(Fault::new(trouble).times(1).although_applied());
-        let seen = slack(&service, "chat.postMessage", &message);
+        let seen = briefly(|| slack(&service, "chat.postMessage", &message));
         let told = serde_json::from_str::<serde_json::Value>(&seen.body)
             .is_ok_and(|body| body["ok"] == true);
         assert!(!told, "{seen:?}");
@@ -367,7 +371,7 @@ fn wrong_answers_of_github() {
     }
     service.clear_faults();
     service.fault(Trouble::Hang);
-    assert!(ask(&url, "GET", &[], "").broken.is_some());
+    assert!(briefly(|| ask(&url, "GET", &[], "")).broken.is_some());
 }
 
 #[test]
@@ -380,7 +384,8 @@ fn no_fault_locks_out_who_set_it() {
         Trouble::Hang,
     ] {
         service.fault(trouble);
-        assert_eq!(cloudformation(&service.url(), DESCRIBE).status, 0);
+        let seen = briefly(|| cloudformation(&service.url(), DESCRIBE));
+        assert_eq!(seen.status, 0);
         assert_eq!(
             ask(&format!("{}/_sim/faults", service.url()), "DELETE", &[], "").status,
             200

@@ -3,7 +3,11 @@
 
 mod common;
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use common::{ask, slack};
+use registry_core::clock::{ManualClock, Timestamp};
 use serde_json::{Value, json};
 use simulators::{Channel, Fault, GitHub, INTERACT, Run, Scenario, Simulators, Slack, UPDATES};
 
@@ -289,7 +293,8 @@ fn the_webhook_posts_to_its_channel() {
 
 #[test]
 fn one_message_per_second_where_asked_for() {
-    let service = started();
+    let clock = ManualClock::at(Timestamp::from_seconds(1_800_000_000));
+    let service = Slack::start_with_clock(Arc::new(clock.clone())).expect("a simulator");
     service.set_one_per_second(true);
     assert_eq!(post(&service, "a", None)["ok"], true);
     let second = slack(
@@ -307,6 +312,8 @@ fn one_message_per_second_where_asked_for() {
         &json!({"channel": INTERACT, "text": "b"}),
     );
     assert_eq!(other.json()["ok"], true, "the limit is for each channel");
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(post(&service, "b", None)["ok"], true);
 }
 
 #[test]
