@@ -66,7 +66,12 @@ fn console(masker: Masker) -> Console {
 }
 
 pub(crate) fn early_console() -> Console {
-    console(Masker::default())
+    console(masker())
+}
+
+/// Masks the secrets that this process was given.
+pub(crate) fn masker() -> Masker {
+    Masker::new(Settings::new(variable, SettingsFile::default()).secrets())
 }
 
 fn find_settings_file() -> Option<PathBuf> {

@@ -59,7 +59,7 @@ pub(crate) fn run(world: &World, words: &args::Cleanup) -> Result<Status, Proble
         outcome: verdicts.outcome.clone(),
         purge: words.purge,
         by: Some(caller.words()),
-        reason: words.reason.clone(),
+        reason: words.reason.as_deref().map(command_line::output::keepable),
         eviction,
     };
     let done = registry.end(&end)?;

@@ -10,7 +10,7 @@ use crate::error::Problem;
 use crate::world::World;
 
 pub(crate) fn freeze(world: &World, words: &args::Freeze) -> Result<Status, Problem> {
-    let reason = words.reason.trim();
+    let reason = command_line::output::keepable(&words.reason);
     if reason.is_empty() {
         return Err(Problem::Usage(
             "--reason is empty: say why, everybody who is refused reads it".to_owned(),
@@ -20,7 +20,7 @@ pub(crate) fn freeze(world: &World, words: &args::Freeze) -> Result<Status, Prob
     warn_unknown(world, &words.environment);
     let registry = world.registry()?;
     let by = world.caller().words();
-    registry.set_freeze(words.environment.as_str(), Some((reason, &by, until)))?;
+    registry.set_freeze(words.environment.as_str(), Some((&reason, &by, until)))?;
     let end = until.map_or_else(
         || "until it is thawed".to_owned(),
         |until| format!("until {}", until.human()),

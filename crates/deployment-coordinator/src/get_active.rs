@@ -1,15 +1,14 @@
 //! `get_active`: the registry's holder, else what CloudFormation shows in progress.
 
-use command_line::output::print_line;
+use command_line::output::{print_json_lines, print_line};
 use command_line::{Status, print_json};
 use registry_core::clock::Timestamp;
-use registry_core::decide::{active_entry, active_stack, look, mark_fallback, working};
+use registry_core::decide::{Seen, active_entry, active_stack, look, mark_fallback, working};
 use registry_core::deployment::ActiveDeployment;
 use registry_core::ids::{Environment, StackName};
 use registry_core::slot::Entry;
-use registry_core::stack::StackError;
+use registry_core::stack::{StackError, StackState, StatusClass};
 use registry_core::store::{Snapshot, StoreError};
-use serde_json::json;
 
 use crate::args;
 use crate::error::Problem;
@@ -103,10 +102,27 @@ fn look_at(
         found.active.push(active);
         return Ok(());
     }
-    found
-        .doubts
-        .extend(seen.into_iter().filter_map(|seen| seen.answer.err()));
+    found.doubts.extend(seen.into_iter().filter_map(doubt));
     Ok(())
+}
+
+// A state we have never heard of says neither that something is going on nor that nothing is.
+fn doubt(seen: Seen) -> Option<StackError> {
+    match seen.answer {
+        Err(error) => Some(error),
+        Ok(observed) => match observed.value {
+            StackState::Exists(stack) if stack.status.class() == StatusClass::Unknown => {
+                Some(StackError::Nonsense {
+                    detail: format!(
+                        "the stack {} is in the state {:?}, which is not known",
+                        stack.name,
+                        stack.status.as_str()
+                    ),
+                })
+            }
+            StackState::Exists(_) | StackState::Missing => None,
+        },
+    }
 }
 
 // The stack's own status says more than the registry's, while CloudFormation works on it.
@@ -137,9 +153,6 @@ fn print(world: &World, found: &Found, one: bool) -> Status {
     match found.active.as_slice() {
         [] => print_line("{}", status),
         [active] if one => print_json(active, status),
-        all => {
-            let lines: Vec<String> = all.iter().map(|active| json!(active).to_string()).collect();
-            print_line(&lines.join("\n"), status)
-        }
+        all => print_json_lines(all, status),
     }
 }

@@ -12,7 +12,7 @@ use crate::args;
 use crate::can_deploy::object;
 use crate::error::Problem;
 use crate::estimate;
-use crate::judge::{View, fall_back, still_against, when_busy};
+use crate::judge::{View, fall_back, when_busy};
 use crate::world::{Target, World};
 
 pub(crate) fn run(world: &World, words: &args::Register) -> Result<Status, Problem> {
@@ -45,9 +45,6 @@ pub(crate) fn run(world: &World, words: &args::Register) -> Result<Status, Probl
     match attempt() {
         Ok(decided) => Ok(answered(world, &registry, &target, decided)),
         Err(Problem::Store(why @ StoreError::Unavailable(_))) => {
-            if let Some((view, decision)) = still_against(&registry, &target, id, &seen) {
-                return Ok(refused(world, &registry, &target, decision, Some(&view)));
-            }
             let decision = fall_back(world, &target, &seen, &why, true)?;
             Ok(refused(world, &registry, &target, decision, None))
         }

@@ -18,7 +18,7 @@ use crate::args::{self, Place};
 use crate::can_deploy::object;
 use crate::error::Problem;
 use crate::estimate;
-use crate::judge::{View, fall_back, still_against, when_busy};
+use crate::judge::{View, fall_back, when_busy};
 use crate::world::{Target, World};
 
 /// How the waiting ended.
@@ -239,10 +239,6 @@ impl Waiting<'_> {
             return Err(Problem::Usage(format!(
                 "{why} (the registry is required: --require-registry or REGISTRY_REQUIRED)"
             )));
-        }
-        let id = self.ask.as_ref().map(|ask| ask.correlation_id.as_str());
-        if let Some((_, decision)) = still_against(&self.registry, &self.target, id, seen) {
-            return Ok((Turn::Again { place: 0 }, decision));
         }
         let decision = fall_back(self.world, &self.target, seen, why, !self.fallback_told)?;
         self.fallback_told = true;

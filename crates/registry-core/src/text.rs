@@ -32,21 +32,33 @@ pub fn one_line(text: &str) -> String {
         .filter(|line| !line.is_empty())
         .collect::<Vec<_>>()
         .join(" ");
-    let unforged = joined.replace("##[", "# #[");
-    match unforged.strip_prefix("::") {
-        Some(rest) => format!(": :{rest}"),
-        None => unforged,
+    unforged(&joined)
+}
+
+/// A line that GitHub's runner does not take for a workflow command; nothing else about it is changed.
+#[must_use]
+pub fn unforged(line: &str) -> String {
+    let line = line.replace("##[", "# #[");
+    let indent = line.len() - line.trim_start().len();
+    match line[indent..].strip_prefix("::") {
+        Some(rest) => format!("{}: :{rest}", &line[..indent]),
+        None => line,
     }
 }
 
 const CUT_MARK: &str = " […] ";
 
 /// The beginning and the end of a long text, with a mark between; at most `max` characters (3 at least are needed for the mark).
+/// What has the shape of a secret is masked first: half of one would not be recognised any more.
 #[must_use]
 pub fn shorten(text: &str, max: usize) -> String {
+    if text.chars().count() <= max {
+        return text.to_owned();
+    }
+    let text = mask(text);
     let length = text.chars().count();
     if length <= max {
-        return text.to_owned();
+        return text;
     }
     let room = max.saturating_sub(CUT_MARK.chars().count());
     let head = room * 2 / 3;
@@ -209,6 +221,21 @@ mod tests {
     #[test]
     fn shortening_keeps_both_ends() {
         assert_eq!(shorten("abc", 10), "abc");
+        let secret = format!(
+            "{} xoxb-123456789012-abcdefGHIJKL {}",
+            "a".repeat(20),
+            "z".repeat(20)
+        );
+        assert!(
+            !shorten(&secret, 50).contains("xoxb"),
+            "{}",
+            shorten(&secret, 50)
+        );
+        assert!(
+            !shorten(&secret, 30).contains("GHIJKL"),
+            "{}",
+            shorten(&secret, 30)
+        );
         let short = shorten(&("a".repeat(50) + &"z".repeat(50)), 20);
         assert_eq!(short.chars().count(), 20);
         assert!(short.starts_with("aaa") && short.ends_with("zzz") && short.contains("[…]"));

@@ -57,8 +57,6 @@ pub enum Delivery {
         reason: String,
         /// What a person must do, where there is something.
         fix: Option<String>,
-        /// It may have arrived; it is looked for before it is sent again.
-        unsure: bool,
     },
     /// It is neither delivered nor stored.
     Lost {
@@ -250,7 +248,6 @@ impl Slack {
             message_id: id.to_owned(),
             reason,
             fix,
-            unsure: false,
         };
         loop {
             let step = self.spool.as_sender(deadline.remaining(), || {
@@ -265,15 +262,9 @@ impl Slack {
                         }
                         Fate::Delivered { .. } => {}
                         other => {
-                            let unsure = matches!(other, Fate::Waits { unsure: true, .. });
                             let told = tell(other, &entry);
                             if own {
-                                return Delivery::Queued {
-                                    message_id: id.to_owned(),
-                                    reason: told.0,
-                                    fix: told.1,
-                                    unsure,
-                                };
+                                return queued(told);
                             }
                             obstacle = Some(told);
                         }
@@ -325,14 +316,9 @@ impl Slack {
         entry.console_url = draft.console_url;
         entry.happened_at = draft.happened_at;
         let mut tries = 0;
-        let mut thread_lost = false;
         loop {
             tries += 1;
-            let root = if thread_lost {
-                None
-            } else {
-                self.courier.root_of(&entry, deadline)
-            };
+            let root = self.courier.root_of(&entry, deadline);
             let tried = self.courier.send(&entry, root.as_ref(), deadline);
             let (reason, fix) = match tried.verdict {
                 Verdict::Delivered { channel, ts } => {
@@ -345,9 +331,8 @@ impl Slack {
                 {
                     continue;
                 }
-                Verdict::LostTarget { .. } if root.is_some() => {
+                Verdict::LostTarget { .. } if root.is_some() && tries < 3 => {
                     self.courier.thread_is_lost(&entry);
-                    thread_lost = true;
                     continue;
                 }
                 Verdict::Throttled { retry_after } => {

@@ -447,6 +447,3 @@ fn note_cause(operation: &mut Operation, id: &str, event: &StackEvent) {
         operation.first_cause = Some(format!("{id}: {reason}"));
     }
 }
-
-#[cfg(test)]
-mod tests;

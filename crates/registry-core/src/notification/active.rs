@@ -63,11 +63,14 @@ impl Active {
     #[must_use]
     pub fn word(&self) -> String {
         let mut value = serde_json::to_value(&self.deployment).unwrap_or_default();
-        if let (Some(limit), Some(fields)) = (self.limit_minutes, value.as_object_mut()) {
-            if fields.is_empty() {
-                return limit.to_string();
+        if let Some(fields) = value.as_object_mut() {
+            fields.retain(|_, field| !field.is_null());
+            if let Some(limit) = self.limit_minutes {
+                if fields.is_empty() {
+                    return limit.to_string();
+                }
+                fields.insert("limit_minutes".to_owned(), limit.into());
             }
-            fields.insert("limit_minutes".to_owned(), limit.into());
         }
         value.to_string()
     }

@@ -8,7 +8,7 @@ mod record;
 use serde_json::{Map, Value, json};
 use thiserror::Error;
 
-use crate::slot::{Entry, Slot};
+use crate::slot::{Entry, Kept, Slot};
 use record::{
     entry_from, entry_to, freeze_from, freeze_to, merge, reservation_from, reservation_to,
     tombstone_from, tombstone_to, waiter_from, waiter_to,
@@ -220,8 +220,7 @@ fn read_environment(record: &Map<String, Value>, slot: &mut Slot) {
         .collect();
     slot.reservation = object("reservation").map(reservation_from);
     slot.freeze = object("freeze").map(freeze_from);
-    let whole = Value::Object(record.clone());
-    slot.kept = record::kept_without(&whole, &["queue", "reservation", "freeze"]);
+    slot.kept = Kept(record.clone());
 }
 
 fn write_environment(slot: &Slot) -> Value {

@@ -41,21 +41,6 @@ fn kept(value: &Value) -> Kept {
     Kept(value.as_object().cloned().unwrap_or_default())
 }
 
-/// As [`kept`], less the records in `parts`, which keep what is theirs themselves.
-pub(super) fn kept_without(value: &Value, parts: &[&str]) -> Kept {
-    let mut kept = kept(value);
-    for part in parts {
-        if kept
-            .0
-            .get(*part)
-            .is_some_and(|value| value.is_object() || value.is_array())
-        {
-            kept.0.shift_remove(*part);
-        }
-    }
-    kept
-}
-
 fn text(value: &Value, key: &str) -> Option<String> {
     match value.get(key)? {
         Value::String(text) => Some(text.clone()),
@@ -119,7 +104,7 @@ pub(super) fn entry_from(value: &Value) -> Entry {
         baseline: baseline.into_iter().flatten().map(baseline_from).collect(),
         last_outcome: object(value, "last_outcome").map(outcome_from),
         ended: object(value, "ended").map(ended_from),
-        kept: kept_without(value, &["baseline", "last_outcome", "ended"]),
+        kept: kept(value),
     }
 }
 
@@ -264,7 +249,7 @@ pub(super) fn tombstone_from(value: &Value) -> Tombstone {
         environment: text(value, "environment").unwrap_or_default(),
         fencing_token: count(value, "fencing_token"),
         ended: ended_from(value.get("ended").unwrap_or(&Value::Null)),
-        kept: kept_without(value, &["ended"]),
+        kept: kept(value),
     }
 }
 

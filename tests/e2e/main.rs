@@ -1,0 +1,54 @@
+//! The programs together, through their real binaries, as a user and a workflow start them.
+#![expect(
+    clippy::expect_used,
+    reason = "a test's helpers complain by panicking, as its tests do"
+)]
+
+mod decision;
+mod hostile;
+mod registry_trouble;
+
+use std::path::Path;
+use std::sync::LazyLock;
+
+use end_to_end::{Built, Programs, World};
+
+const BUILT: Built = [
+    (
+        "deployment-coordinator",
+        env!("CARGO_BIN_EXE_e2e-deployment-coordinator"),
+    ),
+    (
+        "deployment-monitor",
+        env!("CARGO_BIN_EXE_e2e-deployment-monitor"),
+    ),
+    ("slack-notifier", env!("CARGO_BIN_EXE_e2e-slack-notifier")),
+    (
+        "monitor-recovery",
+        env!("CARGO_BIN_EXE_e2e-monitor-recovery"),
+    ),
+    (
+        "slack-retry-queue",
+        env!("CARGO_BIN_EXE_e2e-slack-retry-queue"),
+    ),
+    (
+        "registry-fallback",
+        env!("CARGO_BIN_EXE_e2e-registry-fallback"),
+    ),
+    (
+        "deployment-time-estimator",
+        env!("CARGO_BIN_EXE_e2e-deployment-time-estimator"),
+    ),
+];
+
+/// The folder that cargo gives to the tests of this package.
+const TARGET_TMP: &str = env!("CARGO_TARGET_TMPDIR");
+
+static PROGRAMS: LazyLock<Programs> = LazyLock::new(|| {
+    Programs::link(&BUILT, &Path::new(TARGET_TMP).join("programs"))
+        .expect("the programs can be linked")
+});
+
+fn world() -> World {
+    World::new(&PROGRAMS)
+}
