@@ -83,15 +83,7 @@ impl EventLog {
 
     /// Whether standard output or standard error is this very file.
     pub(crate) fn is_standard_stream(&mut self) -> io::Result<bool> {
-        let own = {
-            let guard = self.file.write()?;
-            let metadata = guard.metadata()?;
-            (metadata.dev(), metadata.ino())
-        };
-        let same = |stat: rustix::io::Result<rustix::fs::Stat>| {
-            stat.is_ok_and(|stat| (stat.st_dev, stat.st_ino) == own)
-        };
-        Ok(same(rustix::fs::fstat(io::stdout())) || same(rustix::fs::fstat(io::stderr())))
+        Ok(supervisor::is_standard_stream(&*self.file.write()?))
     }
 
     /// Mends the end of the file and returns the events of the stack `watched` that `correlation_id` reported behind `from`. A file that is not the

@@ -14,8 +14,8 @@ const SECONDS: f64 = 1.5;
 fn all_fifty_operations_are_told_whole_and_judged_right() {
     let answers = answers();
     assert_eq!(answers.len(), 50);
-    in_parallel(&answers, 4, |(file, end, status, cause)| {
-        let stage = Stage::new();
+    in_parallel(&answers, 8, |(file, end, status, cause)| {
+        let stage = Stage::new(env!("CARGO_BIN_EXE_deployment-monitor"));
         let trace = trace(file);
         let speed = (trace.duration_seconds() / SECONDS).max(1.0);
         let play = Play {

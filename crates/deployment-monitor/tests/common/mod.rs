@@ -22,16 +22,19 @@ pub(crate) struct Stage {
     pub(crate) aws: CloudFormation,
     pub(crate) slack: Slack,
     pub(crate) folder: tempfile::TempDir,
+    monitor: PathBuf,
 }
 
 impl Stage {
-    pub(crate) fn new() -> Self {
+    /// `monitor` is the monitor's binary.
+    pub(crate) fn new(monitor: impl Into<PathBuf>) -> Self {
         let slack = Slack::start().unwrap();
         slack.set_one_per_second(false);
         Self {
             aws: CloudFormation::start().unwrap(),
             slack,
             folder: tempfile::tempdir().unwrap(),
+            monitor: monitor.into(),
         }
     }
 
@@ -48,7 +51,7 @@ impl Stage {
     }
 
     /// A program in this stage's environment and no other.
-    pub(crate) fn command(&self, program: &str, id: &str) -> Command {
+    pub(crate) fn command(&self, program: &Path, id: &str) -> Command {
         let mut command = Command::new(program);
         command
             .current_dir(self.folder.path())
@@ -75,7 +78,7 @@ impl Stage {
 
     /// A monitor with this id on a stack.
     pub(crate) fn monitor(&self, id: &str, stack: &str) -> Command {
-        let mut command = self.command(env!("CARGO_BIN_EXE_deployment-monitor"), id);
+        let mut command = self.command(&self.monitor, id);
         command.args([id, stack, "", self.log(id).to_str().unwrap()]);
         command.stdout(Stdio::null()).stderr(Stdio::null());
         command
@@ -87,6 +90,11 @@ impl Stage {
 
     pub(crate) fn events(&self, id: &str) -> Vec<Value> {
         events(&self.log(id))
+    }
+
+    /// The log's whole lines while it is being written.
+    pub(crate) fn lines_so_far(&self, id: &str) -> Vec<Value> {
+        complete_lines(&self.log(id))
     }
 
     /// Waits until the log has a line that `wanted` likes.
@@ -209,4 +217,35 @@ pub(crate) fn in_parallel<T: Send + Sync>(items: &[T], at_once: usize, work: imp
             });
         }
     });
+}
+
+/// The process that holds the monitor's lock, as the lock file says.
+pub(crate) fn holder(registry_dir: &Path, id: &str, stack: &str) -> Option<u32> {
+    let lock = registry_dir
+        .join("monitors")
+        .join(id)
+        .join(format!("{stack}.lock"));
+    let held = registry_core::store::lock::held_by(&lock).ok()??;
+    held.map(|holder| holder.pid)
+}
+
+pub(crate) fn kill(pid: u32, signal: rustix::process::Signal) {
+    let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    // It may just have ended by itself.
+    let _gone = rustix::process::kill_process(pid, signal);
+}
+
+/// Numbers that look random and are the same in every run.
+pub(crate) struct Dice(pub(crate) u64);
+
+impl Dice {
+    /// Below `most`.
+    pub(crate) fn roll(&mut self, most: u64) -> u64 {
+        // Knuth's MMIX generator; its high bits are good enough to choose instants.
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % most.max(1)
+    }
 }
