@@ -12,7 +12,7 @@ mod score;
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use registry_core::estimate::operation::{Operation, RunState};
 use registry_core::estimate::plan::Planned;
 use registry_core::estimate::{EstimateInput, Past, Table, estimate, replay};
@@ -28,17 +28,35 @@ const SHARES: [f64; 3] = [0.25, 0.5, 0.75];
 pub(crate) fn run(arguments: &[String]) -> Result<bool> {
     let (options, files): (Vec<&String>, Vec<&String>) =
         arguments.iter().partition(|word| word.starts_with("--"));
-    let verbose = options.iter().any(|option| *option == "--verbose");
+    ensure!(
+        options.iter().all(|option| *option == "--verbose"),
+        "the only option is --verbose"
+    );
     let shipped = records::read(&records::shipped()?)?;
     let tested = if files.is_empty() {
         records::read(&records::shipped()?)?
     } else {
         records::read(&files.into_iter().map(PathBuf::from).collect::<Vec<_>>())?
     };
+    let measured = measure(&shipped, &tested);
+    for scores in [&measured.cold, &measured.cold_short, &measured.warm] {
+        scores.print(!options.is_empty());
+    }
+    Ok(true)
+}
+
+struct Measured {
+    cold: Scores,
+    cold_short: Scores,
+    warm: Scores,
+}
+
+fn measure(shipped: &[Record], tested: &[Record]) -> Measured {
     let mut cold = Scores::new("cold, operations of 100 s and more");
     let mut cold_short = Scores::new("cold, shorter operations");
     let mut warm = Scores::new("warm, repeated operations of one stack");
-    for record in tested.iter().filter(|record| record.operation.is_healthy()) {
+    let healthy = tested.iter().filter(|record| record.operation.is_healthy());
+    for record in healthy {
         let others: Vec<&Record> = shipped
             .iter()
             .filter(|other| other.source != record.source)
@@ -60,17 +78,18 @@ pub(crate) fn run(arguments: &[String]) -> Result<bool> {
             &totals,
             scores,
         );
-        let earlier = earlier(&tested, record);
+        let earlier = earlier(tested, record);
         if !earlier.is_empty() {
             let totals = self::totals(earlier.iter().copied(), record);
             let past = past(&earlier, &table);
             cases(record, &truth, end, &past, &table, &totals, &mut warm);
         }
     }
-    for scores in [&cold, &cold_short, &warm] {
-        scores.print(verbose);
+    Measured {
+        cold,
+        cold_short,
+        warm,
     }
-    Ok(true)
 }
 
 /// What is measured of an operation, and when it ends.
@@ -168,5 +187,20 @@ fn cases(
                 .map(|step| format!("{}:{:.0}-{:.0}", step.id, step.begin, step.end))
                 .collect(),
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_estimate_is_as_good_on_the_shipped_records_as_it_has_to_be() {
+        let shipped = records::read(&records::shipped().unwrap()).unwrap();
+        let measured = measure(&shipped, &shipped);
+        let (median, within) = measured.cold.ours_at(0.5).unwrap();
+        assert!(median < 0.30 && within >= 0.80, "cold: {median} {within}");
+        let (median, _) = measured.warm.ours_at(0.5).unwrap();
+        assert!(median < 0.15, "warm: {median}");
     }
 }

@@ -43,3 +43,11 @@ fn path() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("../crates/registry-core/data/resource-durations.json")
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_shipped_table_is_what_the_records_make() {
+        assert!(super::run(&["--check".to_owned()]).unwrap());
+    }
+}

@@ -44,6 +44,19 @@ impl Scores {
         }
     }
 
+    fn at(&self, share: f64) -> Vec<&Case> {
+        self.cases
+            .iter()
+            .filter(|case| (case.share - share).abs() < 0.01)
+            .collect()
+    }
+
+    /// The median error of our estimate at this share of the time, and the share of cases within half of the truth.
+    #[cfg(test)]
+    pub(crate) fn ours_at(&self, share: f64) -> Option<(f64, f64)> {
+        errors(&self.at(share), 0)
+    }
+
     pub(crate) fn print(&self, verbose: bool) {
         println!("\n{}", self.title);
         if verbose {
@@ -65,11 +78,7 @@ impl Scores {
             "at", "cases", "estimate", "median error", "within ±50 %"
         );
         for share in super::SHARES {
-            let cases: Vec<&Case> = self
-                .cases
-                .iter()
-                .filter(|case| (case.share - share).abs() < 0.01)
-                .collect();
+            let cases = self.at(share);
             for (index, method) in METHODS.iter().enumerate() {
                 print_row(share, &cases, index, method);
             }
@@ -89,22 +98,26 @@ impl Scores {
     }
 }
 
-fn print_row(share: f64, cases: &[&Case], index: usize, method: &str) {
+/// The median error of a method, and the share of its cases within half of the truth; `None` of no cases.
+fn errors(cases: &[&Case], method: usize) -> Option<(f64, f64)> {
     let mut errors: Vec<f64> = cases
         .iter()
-        .map(|case| (case.estimates[index] / case.actual - 1.0).abs())
+        .map(|case| (case.estimates[method] / case.actual - 1.0).abs())
         .collect();
-    if errors.is_empty() {
-        return;
-    }
     errors.sort_by(f64::total_cmp);
-    let median = registry_core::estimate::spread::median(&errors).unwrap_or_default();
     let within = errors.iter().filter(|error| **error <= 0.5).count();
-    println!(
-        "  {:<6} {:>5}  {method:<24} {:>10.0} % {:>12.0} %",
-        format!("{:.0} %", share * 100.0),
-        errors.len(),
-        median * 100.0,
-        within as f64 * 100.0 / errors.len() as f64
-    );
+    let median = registry_core::estimate::spread::median(&errors)?;
+    Some((median, within as f64 / errors.len() as f64))
+}
+
+fn print_row(share: f64, cases: &[&Case], index: usize, method: &str) {
+    if let Some((median, within)) = errors(cases, index) {
+        println!(
+            "  {:<6} {:>5}  {method:<24} {:>10.0} % {:>12.0} %",
+            format!("{:.0} %", share * 100.0),
+            cases.len(),
+            median * 100.0,
+            within * 100.0
+        );
+    }
 }

@@ -64,7 +64,8 @@ impl Past {
         Spread::of(&taken, sure)
     }
 
-    /// The average of the last ten successful deployments of this kind, in seconds; of any kind where this one is new.
+    /// The average of the last ten successful deployments of this kind, or whose kind nobody told, in seconds; of any kind
+    /// where this one is new.
     #[must_use]
     pub fn average_total(&self, kind: Option<Kind>) -> Option<f64> {
         let last_ten = |wanted: &dyn Fn(Option<Kind>) -> bool| {
@@ -78,7 +79,7 @@ impl Past {
                 .collect();
             (!taken.is_empty()).then(|| taken.iter().sum::<f64>() / taken.len() as f64)
         };
-        kind.and_then(|kind| last_ten(&|other| other == Some(kind)))
+        kind.and_then(|kind| last_ten(&|other| other.is_none_or(|other| other == kind)))
             .or_else(|| last_ten(&|_| true))
     }
 

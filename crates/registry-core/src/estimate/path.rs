@@ -34,17 +34,23 @@ fn end(run: &Run) -> f64 {
     run.end.unwrap_or(0.0)
 }
 
-/// The run of the phase that was released last before `start`, and not long before.
+/// The run of the phase whose end, or readiness, came last before `start`, and not long before.
 fn before(runs: &[Run], phase: Phase, start: f64, taken: &[usize]) -> Option<usize> {
-    let released = |index: usize| runs[index].released().unwrap_or(f64::MAX);
+    let freed = |index: usize| {
+        [runs[index].end, runs[index].ready]
+            .into_iter()
+            .flatten()
+            .find(|at| (0.0..=LONGEST_PAUSE).contains(&(start - at)))
+    };
     (0..runs.len())
         .filter(|index| runs[*index].phase == phase && !taken.contains(index))
-        .filter(|&index| (0.0..=LONGEST_PAUSE).contains(&(start - released(index))))
-        // Of several released at the same moment the one that began first has held things up longest.
-        .max_by(|&a, &b| {
+        .filter_map(|index| Some((index, freed(index)?)))
+        // Of several that ended at the same moment the one that began first has held things up longest.
+        .max_by(|(a, freed_a), (b, freed_b)| {
             let began = |index: usize| runs[index].start.unwrap_or(0.0);
-            released(a)
-                .total_cmp(&released(b))
-                .then(began(b).total_cmp(&began(a)))
+            freed_a
+                .total_cmp(freed_b)
+                .then(began(*b).total_cmp(&began(*a)))
         })
+        .map(|(index, _)| index)
 }
