@@ -9,6 +9,11 @@ use signal_hook::iterator::Signals;
 ///
 /// A process started with `nohup` ignores SIGHUP; that is kept.
 pub fn catch() -> std::io::Result<StopSignal> {
+    watch(|_| {})
+}
+
+/// As [`catch`], and tells `each` every one of these signals, the first and those after it: for a program that passes them on.
+pub fn watch(each: impl Fn(i32) + Send + 'static) -> std::io::Result<StopSignal> {
     let stop = StopSignal::default();
     let mut wanted = vec![SIGINT, SIGTERM];
     if !hangup_is_ignored() {
@@ -21,6 +26,7 @@ pub fn catch() -> std::io::Result<StopSignal> {
         .spawn(move || {
             for signal in signals.forever() {
                 setter.stop(signal);
+                each(signal);
             }
         })?;
     Ok(stop)

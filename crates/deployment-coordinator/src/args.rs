@@ -57,7 +57,16 @@ pub(crate) enum Command {
     Freeze(Freeze),
     /// Lift a freeze
     Thaw(Thaw),
+    /// A whole deployment: wait, register, tell Slack, watch, run COMMAND, tell how it ended, clean up
+    #[command(after_help = RUN_HELP)]
+    Run(Run),
 }
+
+const RUN_HELP: &str = "\
+Exit status: COMMAND's (128 and the signal's number where a signal ended it); 124 it was not its turn in time; 125 run itself could \
+not; 126 COMMAND cannot be run; 127 COMMAND is not found; 2 wrong usage
+
+COMMAND has CORRELATION_ID, FENCING_TOKEN and STACK_NAME in its environment: cdk deploy --tags CorrelationId=$CORRELATION_ID";
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Place {
@@ -172,4 +181,41 @@ pub(crate) struct Thaw {
     /// Environment
     #[arg(value_name = "ENV")]
     pub(crate) environment: Environment,
+}
+
+/// What becomes of COMMAND when somebody else ends its hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnLost {
+    /// It is ended
+    End,
+    /// It goes on
+    Keep,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Run {
+    /// Environment
+    #[arg(value_name = "ENV")]
+    pub(crate) environment: Environment,
+    /// Stack, or several separated by commas; without it those of the environment
+    #[arg(long, value_name = "STACK")]
+    pub(crate) stack: Option<String>,
+    /// The deployment's id; without it CORRELATION_ID, else a new one
+    #[arg(long, value_name = "ID")]
+    pub(crate) id: Option<CorrelationId>,
+    /// How long to wait for its turn: 30m, 1800s, 1h; a bare number up to 360 is minutes, above it seconds
+    #[arg(long, value_name = "MAX", default_value = "30m")]
+    pub(crate) wait: String,
+    /// Where the application is, for the message that it is deployed
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Option<String>,
+    /// Slack channel for this deployment's messages
+    #[arg(long, value_name = "CHANNEL")]
+    pub(crate) channel: Option<String>,
+    /// What becomes of COMMAND when somebody else ends its hold
+    #[arg(long, value_name = "WHAT", default_value = "end")]
+    pub(crate) on_lost: OnLost,
+    /// What deploys, with its arguments, after --
+    #[arg(last = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<std::ffi::OsString>,
 }

@@ -2,8 +2,7 @@
 
 use command_line::{Status, print_json};
 use registry_core::progress::{Verdict, verdict_of};
-use registry_core::registry::Found;
-use registry_core::registry::find_in;
+use registry_core::registry::{Found, Registry, find_in};
 use registry_core::slot::{End, EndAnswer, Ending, Entry, Outcome};
 use serde_json::{Value, json};
 
@@ -33,27 +32,61 @@ impl Told {
     }
 }
 
-struct Verdicts {
-    ending: Ending,
+/// How a deployment ended, and who said so.
+pub(crate) struct Verdicts {
+    /// How.
+    pub(crate) ending: Ending,
     told: Told,
-    outcome: Option<Outcome>,
+    /// What its stack came to, where that is known.
+    pub(crate) outcome: Option<Outcome>,
     reading: Option<Reading>,
 }
 
-pub(crate) fn run(world: &World, words: &args::Cleanup) -> Result<Status, Problem> {
-    let registry = world.registry()?;
+/// What `cleanup` did.
+pub(crate) struct Done {
+    held: Option<Entry>,
+    /// How the deployment ended.
+    pub(crate) verdicts: Verdicts,
+    changes: Vec<(String, EndAnswer)>,
+    eviction: bool,
+}
+
+impl Done {
+    /// Tells what a person should know about the stack.
+    pub(crate) fn tell_about_the_stack(&self, world: &World) {
+        if let Some(reading) = &self.verdicts.reading {
+            tell_reading(world, reading);
+        }
+    }
+}
+
+/// Who ends a deployment, and how much time there is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct By {
+    /// The deployment itself.
+    pub(crate) own: bool,
+    /// Whether the stack may be asked how it ended, which takes ten seconds at most.
+    pub(crate) ask: bool,
+}
+
+/// Ends whatever `words.id` has.
+pub(crate) fn end(
+    world: &World,
+    registry: &Registry,
+    words: &args::Cleanup,
+    by: By,
+) -> Result<Done, Problem> {
     let snapshot = registry.snapshot()?;
     let held = match find_in(snapshot.slots.values(), words.id.as_str()) {
         Found::Held(entry) => Some(*entry),
         Found::Failed(_) | Found::Abandoned(_) | Found::Ended(_) | Found::NeverSeen => None,
     };
-    let verdicts = ending(world, words, held.as_ref())?;
+    let verdicts = ending(world, words, held.as_ref(), by.ask)?;
     let caller = world.caller();
-    let own = world.id().ok().flatten().as_ref() == Some(&words.id);
     let eviction = held
         .as_ref()
-        .is_some_and(|entry| !own && !caller.may_be_holder_of(entry));
-    let end = End {
+        .is_some_and(|entry| !by.own && !caller.may_be_holder_of(entry));
+    let changes = registry.end(&End {
         correlation_id: words.id.to_string(),
         ending: verdicts.ending.clone(),
         outcome: verdicts.outcome.clone(),
@@ -61,8 +94,24 @@ pub(crate) fn run(world: &World, words: &args::Cleanup) -> Result<Status, Proble
         by: Some(caller.words()),
         reason: words.reason.as_deref().map(command_line::output::keepable),
         eviction,
-    };
-    let done = registry.end(&end)?;
+    })?;
+    Ok(Done {
+        held,
+        verdicts,
+        changes,
+        eviction,
+    })
+}
+
+pub(crate) fn run(world: &World, words: &args::Cleanup) -> Result<Status, Problem> {
+    let registry = world.registry()?;
+    let own = world.id().ok().flatten().as_ref() == Some(&words.id);
+    let Done {
+        held,
+        verdicts,
+        changes: done,
+        eviction,
+    } = end(world, &registry, words, By { own, ask: true })?;
     let message = tell(world, words, &done, &verdicts, eviction);
     let did: Vec<Value> = done
         .iter()
@@ -91,7 +140,12 @@ pub(crate) fn run(world: &World, words: &args::Cleanup) -> Result<Status, Proble
     Ok(print_json(&json.value(), Status::Yes))
 }
 
-fn ending(world: &World, words: &args::Cleanup, held: Option<&Entry>) -> Result<Verdicts, Problem> {
+fn ending(
+    world: &World,
+    words: &args::Cleanup,
+    held: Option<&Entry>,
+    ask: bool,
+) -> Result<Verdicts, Problem> {
     let recorded = held.and_then(|entry| entry.last_outcome.clone());
     let by = |ending, told, reading: Option<Reading>| Verdicts {
         ending,
@@ -107,8 +161,8 @@ fn ending(world: &World, words: &args::Cleanup, held: Option<&Entry>) -> Result<
         Some(args::Outcome::Failed) => {
             // The first cause is worth ten seconds, unless the monitor has it already.
             let reading = match (held, &recorded) {
-                (Some(entry), None) => Some(outcome::read(world, entry)?),
-                (Some(_), Some(_)) | (None, _) => None,
+                (Some(entry), None) if ask => Some(outcome::read(world, entry)?),
+                (Some(_) | None, _) => None,
             };
             return Ok(by(Ending::Failed, Told::Flag, reading));
         }

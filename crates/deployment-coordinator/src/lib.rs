@@ -16,6 +16,7 @@ mod judge;
 mod new_id;
 mod outcome;
 mod register;
+mod run;
 mod status;
 mod verify;
 mod wait;
@@ -33,12 +34,12 @@ use world::World;
 #[must_use]
 pub fn main() -> ExitCode {
     match Args::read() {
-        Ok(args) => run(args).into(),
+        Ok(args) => perform(args).into(),
         Err(status) => status.into(),
     }
 }
 
-fn run(args: Args) -> Status {
+fn perform(args: Args) -> Status {
     let world = match World::new(&args.common) {
         Ok(world) => world,
         Err(problem) => {
@@ -65,5 +66,6 @@ fn dispatch(world: &World, command: Command) -> Result<Status, Problem> {
         Command::Status(words) => status::run(world, &words),
         Command::Freeze(words) => freeze::freeze(world, &words),
         Command::Thaw(words) => freeze::thaw(world, &words),
+        Command::Run(words) => run::run(world, &words),
     }
 }

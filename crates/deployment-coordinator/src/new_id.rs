@@ -8,10 +8,18 @@ use registry_core::ids::CorrelationId;
 use crate::error::Problem;
 use crate::world::World;
 
-pub(crate) fn run(world: &World) -> Result<Status, Problem> {
+/// A new id.
+pub(crate) fn make() -> Result<CorrelationId, Problem> {
     let random = getrandom::u32()
         .map_err(|error| Problem::Usage(format!("the system gives no random numbers: {error}")))?;
-    let id = CorrelationId::generate(SystemClock::default().now(), random);
+    Ok(CorrelationId::generate(
+        SystemClock::default().now(),
+        random,
+    ))
+}
+
+pub(crate) fn run(world: &World) -> Result<Status, Problem> {
+    let id = make()?;
     world.github_output(&[("correlation_id", id.to_string())]);
     Ok(print_line(id.as_str(), Status::Yes))
 }

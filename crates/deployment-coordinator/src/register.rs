@@ -1,7 +1,7 @@
 //! `register`: one atomic step, after CloudFormation was asked.
 
 use command_line::{Status, print_json};
-use registry_core::decide::{Decision, Reason, Verdict, look};
+use registry_core::decide::{Decision, Reason, Seen, Verdict, look};
 use registry_core::registry::{Decided, Registry, baseline};
 use registry_core::slot::{Difference, Entry, HoldKind, Registration, Request, Standing};
 use registry_core::store::{StoreError, format};
@@ -20,47 +20,99 @@ pub(crate) fn run(world: &World, words: &args::Register) -> Result<Status, Probl
     let (run, url) = run_of(world, &words.run)?;
     let registry = world.registry()?;
     let seen = look(world.stacks()?, &target.stacks);
+    let who = Who {
+        id: words.id.as_str(),
+        run,
+        url,
+        kind: HoldKind::Registered,
+    };
+    let request = request(world, &target, who, &seen)?;
+    world.tell_scope(&registry);
+    Ok(match take(world, &registry, &target, &request, &seen)? {
+        Taken::Answered(decided) => answered(world, &registry, &target, *decided),
+        Taken::Alone(decision) => refused(world, &registry, &target, *decision, None),
+        Taken::Busy(view, decision) => refused(world, &registry, &target, *decision, Some(&view)),
+    })
+}
+
+/// Who wants a hold.
+pub(crate) struct Who<'a> {
+    /// The deployment's id.
+    pub(crate) id: &'a str,
+    /// The workflow run, or who else started it.
+    pub(crate) run: String,
+    /// The run's page.
+    pub(crate) url: Option<String>,
+    /// Who will keep the hold alive.
+    pub(crate) kind: HoldKind,
+}
+
+/// The request of `who`, with the baseline that the monitor starts from. Asks CloudFormation.
+pub(crate) fn request(
+    world: &World,
+    target: &Target,
+    who: Who<'_>,
+    seen: &[Seen],
+) -> Result<Request, Problem> {
     let caller = world.caller();
-    let request = Request {
-        correlation_id: words.id.to_string(),
-        workflow_run_id: run,
+    Ok(Request {
+        correlation_id: who.id.to_owned(),
+        workflow_run_id: who.run,
         stacks: target.names(),
         run_attempt: caller.attempt,
         runner: caller.runner.clone(),
-        workflow_url: url,
-        kind: HoldKind::Registered,
-        baseline: baseline(world.stacks()?, &seen),
+        workflow_url: who.url,
+        kind: who.kind,
+        baseline: baseline(world.stacks()?, seen),
         server_time: seen
             .iter()
             .filter_map(|seen| seen.answer.as_ref().ok()?.server_time)
             .max(),
-    };
-    let id = Some(words.id.as_str());
+    })
+}
+
+/// What asking for a hold came to.
+pub(crate) enum Taken {
+    /// The registry has answered.
+    Answered(Box<Decided<Registration>>),
+    /// The registry cannot be used: CloudFormation's word alone, which gives no hold.
+    Alone(Box<Decision>),
+    /// Its lock could not be had in time; what can be seen without it.
+    Busy(Box<View>, Box<Decision>),
+}
+
+/// One atomic step, after the dead were taken away: the hold, or why not.
+pub(crate) fn take(
+    world: &World,
+    registry: &Registry,
+    target: &Target,
+    request: &Request,
+    seen: &[Seen],
+) -> Result<Taken, Problem> {
+    let id = Some(request.correlation_id.as_str());
     let attempt = || -> Result<Decided<Registration>, Problem> {
-        View::take(&registry, &target, id)?
-            .bury_the_dead(world, &registry, &target, id, &seen, true)?;
-        Ok(registry.register(target.environment.as_str(), &request, &seen)?)
+        View::take(registry, target, id)?.bury_the_dead(world, registry, target, id, seen, true)?;
+        Ok(registry.register(target.environment.as_str(), request, seen)?)
     };
-    world.tell_scope(&registry);
     match attempt() {
-        Ok(decided) => Ok(answered(world, &registry, &target, decided)),
+        Ok(decided) => Ok(Taken::Answered(Box::new(decided))),
         Err(Problem::Store(why @ StoreError::Unavailable(_))) => {
-            let decision = fall_back(world, &target, &seen, &why, true)?;
-            Ok(refused(world, &registry, &target, decision, None))
+            let decision = fall_back(world, target, seen, &why, true)?;
+            Ok(Taken::Alone(Box::new(decision)))
         }
         Err(Problem::Store(why @ StoreError::Busy { .. })) => {
-            let (view, decision) = when_busy(world, &registry, &target, id, &seen, &why)?;
+            let (view, decision) = when_busy(world, registry, target, id, seen, &why)?;
             Ok(match &view.standing {
                 // The step was done, only its answer was not heard; or it was done before.
                 Standing::HeldByCaller(entry) => {
-                    let answer = view.slot.already(&request, entry);
-                    answered(world, &registry, &target, Decided { answer, decision })
+                    let answer = view.slot.already(request, entry);
+                    Taken::Answered(Box::new(Decided { answer, decision }))
                 }
                 Standing::HeldByOther(_)
                 | Standing::Frozen(_)
                 | Standing::Behind(_)
                 | Standing::ReservedForCaller
-                | Standing::Free => refused(world, &registry, &target, decision, Some(&view)),
+                | Standing::Free => Taken::Busy(Box::new(view), Box::new(decision)),
             })
         }
         Err(other) => Err(other),
@@ -152,21 +204,7 @@ fn different(
     entry: &Entry,
     differences: &[Difference],
 ) -> Status {
-    let told: Vec<String> = differences
-        .iter()
-        .map(|one| {
-            format!(
-                "{} is {} there, {} here",
-                one.what, one.registered, one.asked
-            )
-        })
-        .collect();
-    let message = format!(
-        "the id {} is in use by another deployment since {}: {}; give every deployment, also every leg of a matrix, an id of its own (new_id)",
-        entry.correlation_id,
-        entry.started_at.human(),
-        told.join("; ")
-    );
+    let message = in_use(entry, differences);
     world.console().error(&message);
     world.github_output(&[("registered", "false".to_owned())]);
     let differences: Vec<Value> = differences
@@ -182,6 +220,25 @@ fn different(
         .with("scope", registry.scope().as_str())
         .with("entry", format::entry_to_value(entry));
     print_json(&json.value(), Status::No)
+}
+
+/// That an id belongs to another deployment, and in what that differs.
+pub(crate) fn in_use(entry: &Entry, differences: &[Difference]) -> String {
+    let told: Vec<String> = differences
+        .iter()
+        .map(|one| {
+            format!(
+                "{} is {} there, {} here",
+                one.what, one.registered, one.asked
+            )
+        })
+        .collect();
+    format!(
+        "the id {} is in use by another deployment since {}: {}; give every deployment, also every leg of a matrix, an id of its own (new_id)",
+        entry.correlation_id,
+        entry.started_at.human(),
+        told.join("; ")
+    )
 }
 
 // Not registered, and why. A fallback that may go on is a yes without a hold.

@@ -107,7 +107,8 @@ fn held(words: &args::Verify, entry: Box<Entry>) -> (&'static str, String, Optio
     }
 }
 
-fn ended(ended: Option<&Ended>) -> String {
+/// By whom, when and why something ended: ` by alice at 2026-01-14 12:34:56 UTC: stuck`.
+pub(crate) fn ended(ended: Option<&Ended>) -> String {
     let Some(ended) = ended else {
         return String::new();
     };

@@ -1,6 +1,6 @@
 //! `wait`: a place in the queue, a poll every interval, the reservation of a freed environment.
 
-mod limit;
+pub(crate) mod limit;
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ use crate::judge::{View, fall_back, when_busy};
 use crate::world::{Target, World};
 
 /// How the waiting ended.
-enum End {
+pub(crate) enum End {
     /// Free; with an id, reserved for it.
     Free { reserved: bool },
     /// The limit was reached; the last poll said no.
@@ -41,7 +41,8 @@ enum Turn {
     Again { place: usize },
 }
 
-struct Waiting<'a> {
+/// One who waits.
+pub(crate) struct Waiting<'a> {
     world: &'a World,
     registry: Registry,
     target: Target,
@@ -52,6 +53,19 @@ struct Waiting<'a> {
     begun: Duration,
     in_line: bool,
     fallback_told: bool,
+    on_no: &'a mut dyn FnMut(&Decision),
+}
+
+/// What is waited for, and how long.
+pub(crate) struct Plan<'a> {
+    /// The environment.
+    pub(crate) target: Target,
+    /// Who waits; without an id there is no place in the queue.
+    pub(crate) id: Option<&'a CorrelationId>,
+    /// How often to look.
+    pub(crate) interval: Duration,
+    /// How long at most.
+    pub(crate) limit: Duration,
 }
 
 pub(crate) fn run(world: &World, words: &args::Wait) -> Result<Status, Problem> {
@@ -76,20 +90,16 @@ pub(crate) fn run(world: &World, words: &args::Wait) -> Result<Status, Problem> 
         target.environment,
         human_duration(limit)
     ));
-    let clock = SystemClock::new(stop.clone());
-    let mut waiting = Waiting {
-        world,
-        registry: world.registry_until(&stop)?,
+    let plan = Plan {
         target,
-        ask: id.as_ref().map(|id| world.ask(id, interval)).transpose()?,
+        id: id.as_ref(),
         interval,
         limit,
-        begun: clock.boot().since_boot,
-        clock,
-        in_line: false,
-        fallback_told: false,
     };
-    waiting.run(id.as_ref(), &stop)
+    let mut nobody = |_: &Decision| {};
+    let mut waiting = Waiting::new(world, plan, &stop, &mut nobody)?;
+    let (end, decision) = waiting.until_the_end(&stop)?;
+    waiting.finish(id.as_ref(), &end, decision.as_ref())
 }
 
 fn interval(world: &World, words: &args::Wait) -> Result<Duration, Problem> {
@@ -105,10 +115,38 @@ fn interval(world: &World, words: &args::Wait) -> Result<Duration, Problem> {
         })
 }
 
-impl Waiting<'_> {
-    fn run(&mut self, id: Option<&CorrelationId>, stop: &StopSignal) -> Result<Status, Problem> {
-        let result = self.poll_until_the_end(stop);
-        let (end, mut decision) = match result {
+impl<'a> Waiting<'a> {
+    /// `on_no` is told every poll's decision that the wait goes on after. Waiting for the registry's lock ends with `stop`.
+    pub(crate) fn new(
+        world: &'a World,
+        plan: Plan<'_>,
+        stop: &StopSignal,
+        on_no: &'a mut dyn FnMut(&Decision),
+    ) -> Result<Self, Problem> {
+        let clock = SystemClock::new(stop.clone());
+        Ok(Self {
+            world,
+            registry: world.registry_until(stop)?,
+            target: plan.target,
+            ask: plan.id.map(|id| world.ask(id, plan.interval)).transpose()?,
+            interval: plan.interval,
+            limit: plan.limit,
+            begun: clock.boot().since_boot,
+            clock,
+            in_line: false,
+            fallback_told: false,
+            on_no,
+        })
+    }
+
+    /// Polls until the waiting ends, and gives up the place in the queue unless the environment is free. What is reserved then
+    /// ends with this process, unless it is taken or [`Waiting::keep_the_reservation`] is called. May be called again after
+    /// a yes that came to nothing; the limit is for all together.
+    pub(crate) fn until_the_end(
+        &mut self,
+        stop: &StopSignal,
+    ) -> Result<(End, Option<Decision>), Problem> {
+        let (end, mut decision) = match self.poll_until_the_end(stop) {
             Ok(done) => done,
             Err(problem) => {
                 self.give_up_the_place();
@@ -118,10 +156,11 @@ impl Waiting<'_> {
         if !matches!(end, End::Free { .. }) {
             self.give_up_the_place();
         }
+        self.in_line = false;
         if let Some(decision) = &mut decision {
             estimate::complete(self.world, decision, None);
         }
-        self.finish(id, &end, decision.as_ref())
+        Ok((end, decision))
     }
 
     fn poll_until_the_end(
@@ -158,8 +197,17 @@ impl Waiting<'_> {
         }
     }
 
-    fn waited(&self) -> Duration {
+    /// How long it has waited.
+    pub(crate) fn waited(&self) -> Duration {
         self.clock.boot().since_boot.saturating_sub(self.begun)
+    }
+
+    /// Waits until the next poll is due; `false`: no time is left.
+    pub(crate) fn pause(&self) -> bool {
+        let left = self.left();
+        // A stop is seen by the next poll.
+        let (Wake::Elapsed | Wake::Stopped) = self.clock.sleep(self.interval.min(left));
+        !left.is_zero()
     }
 
     fn left(&self) -> Duration {
@@ -249,7 +297,7 @@ impl Waiting<'_> {
         Ok((turn, decision))
     }
 
-    fn tell(&self, decision: &Decision, place: usize) {
+    fn tell(&mut self, decision: &Decision, place: usize) {
         let queue = match place {
             0 => String::new(),
             place => format!("; place {place} in the queue"),
@@ -274,6 +322,7 @@ impl Waiting<'_> {
             Verdict::CannotTell => self.world.console().warning(&line),
             Verdict::May | Verdict::MayNot => self.world.console().info(&line),
         }
+        (self.on_no)(&decision);
     }
 
     // With a registry of its own, whose lock is waited for although a signal came.

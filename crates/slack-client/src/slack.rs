@@ -231,6 +231,13 @@ impl Slack {
         }
     }
 
+    /// Sends a message that [`Slack::enqueue`] has taken, and what must go before it. Returns within `at_most` and
+    /// `SLACK_TIMEOUT`, whichever is shorter; what is not delivered then stays in the queue.
+    pub fn send_queued(&self, message_id: &str, at_most: Duration) -> Delivery {
+        let deadline = Deadline::after(&self.clock, self.timeout.min(at_most));
+        self.deliver(message_id, Care::Durable, &deadline)
+    }
+
     // What was queued only for as long as its sender lives must be durable before "it is queued" is said.
     fn make_sure(&self, delivery: Delivery, care: Care) -> Delivery {
         if let (Delivery::Queued { message_id, .. }, Care::ForNow) = (&delivery, care) {

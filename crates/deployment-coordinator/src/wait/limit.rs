@@ -10,7 +10,7 @@ use crate::error::Problem;
 const MOST_MINUTES: u64 = 360;
 
 /// The limit, and how the word was read.
-pub(super) fn read(word: &str) -> Result<(Duration, String), Problem> {
+pub(crate) fn read(word: &str) -> Result<(Duration, String), Problem> {
     let word = word.trim();
     let bad = || {
         Problem::Usage(format!(

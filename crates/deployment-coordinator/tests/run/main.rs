@@ -1,0 +1,7 @@
+//! `run` as its callers use it: the real binary with real signals and process groups, in a folder of its own, with CloudFormation and
+//! Slack on loopback.
+
+mod endings;
+mod place;
+mod turns;
+mod words;
