@@ -36,6 +36,8 @@ pub enum Fate {
         reason: String,
         /// In how long.
         wait: Duration,
+        /// It may have arrived; it is looked for before it is sent again.
+        unsure: bool,
     },
     /// It waits for a person.
     Parked {
@@ -184,6 +186,7 @@ impl Session {
             Care::Durable
         };
         let mut tries = 0;
+        let mut thread_lost = false;
         loop {
             tries += 1;
             match settle(entry, courier, deadline) {
@@ -205,7 +208,12 @@ impl Session {
                     spool.count_maybe_repeated()?;
                 }
             }
-            let root = courier.root_of(entry, deadline);
+            // A root that cannot be answered would only be found again in the channel.
+            let root = if thread_lost {
+                None
+            } else {
+                courier.root_of(entry, deadline)
+            };
             entry.unsure = Some(Unsure {
                 since: clock.now(),
                 thread: root.as_ref().map(|root| root.ts.clone()),
@@ -215,6 +223,7 @@ impl Session {
                 return Ok(Fate::Waits {
                     reason: "newer progress replaced it".to_owned(),
                     wait: Duration::ZERO,
+                    unsure: false,
                 });
             }
             crate::crash::point("before-send");
@@ -231,9 +240,8 @@ impl Session {
                 // A new message instead of the one that could not be answered, at once.
                 After::LostTarget if root.is_some() => {
                     courier.thread_is_lost(entry);
-                    if tries <= self.tries {
-                        continue;
-                    }
+                    thread_lost = true;
+                    continue;
                 }
                 After::LostTarget => {}
                 After::Final(fate) => return Ok(fate),
@@ -312,7 +320,11 @@ impl Session {
                     entry.channel
                 );
                 After::Throttled {
-                    fate: Fate::Waits { reason, wait },
+                    fate: Fate::Waits {
+                        reason,
+                        wait,
+                        unsure: false,
+                    },
                     wait,
                 }
             }
@@ -323,6 +335,7 @@ impl Session {
                 After::Final(Fate::Waits {
                     reason: code.clone(),
                     wait: LONG_WAIT,
+                    unsure: false,
                 })
             }
             Verdict::Configuration {
@@ -395,7 +408,11 @@ fn count_failure(entry: &mut Entry, spool: &Spool, clock: &dyn Clock) -> Result<
     let wait = backoff(entry.failures);
     entry.wait_for(wait, clock.now());
     spool.update(entry, Care::Durable)?;
-    Ok(Fate::Waits { reason, wait })
+    Ok(Fate::Waits {
+        reason,
+        wait,
+        unsure: entry.unsure.is_some(),
+    })
 }
 
 /// The wait after so many failed sends: 5, 10, 20, 40, 80 s.

@@ -57,6 +57,8 @@ pub enum Delivery {
         reason: String,
         /// What a person must do, where there is something.
         fix: Option<String>,
+        /// It may have arrived; it is looked for before it is sent again.
+        unsure: bool,
     },
     /// It is neither delivered nor stored.
     Lost {
@@ -255,6 +257,7 @@ impl Slack {
             message_id: id.to_owned(),
             reason,
             fix,
+            unsure: false,
         };
         loop {
             let step = self.spool.as_sender(deadline.remaining(), || {
@@ -269,9 +272,15 @@ impl Slack {
                         }
                         Fate::Delivered { .. } => {}
                         other => {
+                            let unsure = matches!(other, Fate::Waits { unsure: true, .. });
                             let told = tell(other, &entry);
                             if own {
-                                return queued(told);
+                                return Delivery::Queued {
+                                    message_id: id.to_owned(),
+                                    reason: told.0,
+                                    fix: told.1,
+                                    unsure,
+                                };
                             }
                             obstacle = Some(told);
                         }
@@ -323,9 +332,14 @@ impl Slack {
         entry.console_url = draft.console_url;
         entry.happened_at = draft.happened_at;
         let mut tries = 0;
+        let mut thread_lost = false;
         loop {
             tries += 1;
-            let root = self.courier.root_of(&entry, deadline);
+            let root = if thread_lost {
+                None
+            } else {
+                self.courier.root_of(&entry, deadline)
+            };
             let tried = self.courier.send(&entry, root.as_ref(), deadline);
             let (reason, fix) = match tried.verdict {
                 Verdict::Delivered { channel, ts } => {
@@ -338,8 +352,9 @@ impl Slack {
                 {
                     continue;
                 }
-                Verdict::LostTarget { .. } if root.is_some() && tries < 3 => {
+                Verdict::LostTarget { .. } if root.is_some() => {
                     self.courier.thread_is_lost(&entry);
+                    thread_lost = true;
                     continue;
                 }
                 Verdict::Throttled { retry_after } => {

@@ -198,7 +198,10 @@ fn describe(error: &ureq::Error) -> String {
 fn describe_io(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => "the connection was refused".to_owned(),
-        io::ErrorKind::ConnectionReset => "the connection was reset".to_owned(),
+        // Which of them it is depends on how far the writing had come.
+        io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::BrokenPipe => "the connection was reset".to_owned(),
         io::ErrorKind::UnexpectedEof => "the connection was closed without an answer".to_owned(),
         io::ErrorKind::TimedOut => "no answer in time".to_owned(),
         // rustls tells its errors this way while it shakes hands.

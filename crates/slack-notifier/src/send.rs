@@ -54,12 +54,22 @@ fn report(
             message_id,
             reason,
             fix,
+            unsure,
         } => {
-            let next = fix.unwrap_or_else(|| {
-                "`slack-retry-queue process` sends it when Slack can be reached".to_owned()
-            });
+            let (says, next) = if unsure {
+                (
+                    "did not say whether it took",
+                    "`slack-retry-queue process` looks for it in the channel before it sends it again",
+                )
+            } else {
+                (
+                    "does not have",
+                    "`slack-retry-queue process` sends it when Slack can be reached",
+                )
+            };
+            let next = fix.unwrap_or_else(|| next.to_owned());
             console.warning(&format!(
-                "Slack does not have {what} yet: {reason}; it is kept in the retry queue as {message_id}; {next}"
+                "Slack {says} {what}: {reason}; it is kept in the retry queue as {message_id}; {next}"
             ));
             not_delivered
         }

@@ -40,10 +40,21 @@ fn tell(console: &Console, entry: &Entry, fate: &Fate) {
     );
     match fate {
         Fate::Delivered { .. } => console.success(&format!("Slack has {name}")),
-        Fate::Waits { reason, wait } => console.warning(&format!(
-            "Slack does not have {name} yet: {reason}; next try in {} s",
-            wait.as_secs()
-        )),
+        Fate::Waits {
+            reason,
+            wait,
+            unsure,
+        } => {
+            let says = if *unsure {
+                "did not say whether it took"
+            } else {
+                "does not have"
+            };
+            console.warning(&format!(
+                "Slack {says} {name}: {reason}; next try in {} s",
+                wait.as_secs()
+            ));
+        }
         // Told once for the whole queue.
         Fate::Parked { .. } => {}
         Fate::Dead { reason } => console.error(&format!("{name} is a dead letter: {reason}")),

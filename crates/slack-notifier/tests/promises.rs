@@ -1,0 +1,625 @@
+//! What `slack-notifier` promises beside its answers' table: never in the way, never more than 15 s, one thread, no secrets, no pings.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
+
+mod common;
+
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
+
+use common::{ID, Place, Ran, Through, all_text, files, read_json};
+use simulators::{Channel, Fault, INTERACT, TOKEN, Trouble, UPDATES};
+
+const NOTIFIER: &str = env!("CARGO_BIN_EXE_slack-notifier");
+
+fn start(place: &Place) -> Ran {
+    place.run(NOTIFIER, &["start", ID, "production", "12345"])
+}
+
+// Settings: 1 s instead of 15, so that a test does not take so long.
+const LIMIT: Duration = Duration::from_secs(1);
+// A loaded machine starts a process and writes a file in this.
+const MARGIN: Duration = Duration::from_secs(4);
+
+fn check_held_up(place: &Place, name: &str) {
+    let ran = start(place);
+    assert_eq!(ran.code, Some(0), "{name}: {ran:?}");
+    assert!(ran.took < LIMIT + MARGIN, "{name}: {ran:?}");
+    assert_eq!(place.queued().len(), 1, "{name}: {ran:?}");
+    assert!(
+        ran.stderr.contains("kept in the retry queue"),
+        "{name}: {ran:?}"
+    );
+}
+
+#[test]
+fn a_slack_that_hangs_in_any_phase_holds_nothing_up() {
+    for (name, trouble) in [
+        ("request not read", Trouble::HangUnread),
+        ("no answer", Trouble::Hang),
+        ("headers stall", Trouble::StallInHeaders),
+        ("body stalls", Trouble::StallInBody),
+        ("one byte a second", Trouble::Drip { seconds: 1.0 }),
+    ] {
+        for through in [Through::Bot, Through::Webhook] {
+            let mut place = Place::new(through);
+            place.set("SLACK_TIMEOUT", "1s");
+            place.slack.fault(trouble.clone());
+            check_held_up(&place, name);
+        }
+    }
+}
+
+#[test]
+fn a_connection_or_a_tls_handshake_that_hangs_holds_nothing_up() {
+    // Accepts (the kernel does) and never says anything.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let mut place = Place::bot();
+    place.set("SLACK_TIMEOUT", "1s");
+    place.set("SLACK_API_URL", &format!("https://127.0.0.1:{port}/api/"));
+    check_held_up(&place, "TLS");
+    // Nobody listens on this one, so it is refused at once; three tries.
+    drop(silent);
+    place = Place::bot();
+    place.set("SLACK_API_URL", &format!("http://127.0.0.1:{port}/api/"));
+    check_held_up(&place, "refused");
+}
+
+#[test]
+fn without_settings_a_message_is_kept_and_the_deployment_goes_on() {
+    let mut place = Place::bot();
+    place.variables.clear();
+    let ran = start(&place);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(
+        ran.stderr.contains("Slack is not configured")
+            && ran.stderr.contains("set SLACK_BOT_TOKEN"),
+        "{ran:?}"
+    );
+    assert_eq!(place.queued().len(), 1);
+    assert!(place.entries()[0]["parked"]["fix"].is_string());
+    assert_eq!(
+        place.entries()[0]["failures"],
+        0,
+        "a setting costs no attempt"
+    );
+    let strict = place.run(NOTIFIER, &["--strict", "custom", "x"]);
+    assert_eq!(strict.code, Some(1), "{strict:?}");
+}
+
+#[test]
+fn settings_of_the_wrong_kind_are_named_without_their_value() {
+    for (variables, words) in [
+        (
+            vec![(
+                "SLACK_BOT_TOKEN",
+                "https://hooks.slack.com/services/T0/B0/sssecret",
+            )],
+            "SLACK_BOT_TOKEN has a URL in it",
+        ),
+        (
+            vec![("SLACK_WEBHOOK_URL", "xoxb-sssecret")],
+            "SLACK_WEBHOOK_URL has a token in it",
+        ),
+        (
+            vec![(
+                "SLACK_WEBHOOK_URL",
+                "http://hooks.slack.com/services/T0/B0/sssecret",
+            )],
+            "is not https",
+        ),
+        (
+            vec![("SLACK_BOT_TOKEN", "xoxb-sss ecret")],
+            "a character no token has",
+        ),
+        (
+            vec![
+                ("SLACK_BOT_TOKEN", "xoxb-sssecret"),
+                ("SLACK_API_URL", "http://example.com/api/"),
+            ],
+            "SLACK_API_URL is not https",
+        ),
+    ] {
+        let mut place = Place::bot();
+        place.variables.clear();
+        for (name, value) in variables {
+            place.set(name, value);
+        }
+        let ran = start(&place);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        assert!(ran.stderr.contains(words), "{ran:?}");
+        assert!(
+            !ran.stderr.contains("sss") && !all_text(place.folder.path()).contains("sss"),
+            "{ran:?}"
+        );
+    }
+}
+
+#[test]
+fn a_queue_that_cannot_be_written_costs_nothing_while_slack_answers() {
+    let mut place = Place::bot();
+    place.set("SLACK_QUEUE_DIR", "/proc/no-such-place");
+    let ran = start(&place);
+    assert_eq!((ran.code, place.messages().len()), (Some(0), 1), "{ran:?}");
+    // Neither sent nor stored: an error with the whole message.
+    place.slack.fault(Fault::error("invalid_auth"));
+    place.set("GITHUB_ACTIONS", "true");
+    let ran = place.run(NOTIFIER, &["failed", ID, "production", "the disk is full"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.stderr.starts_with("::error::"), "{ran:?}");
+    for words in [
+        "neither delivered nor kept",
+        "SLACK_BOT_TOKEN",
+        "❌ Deployment Failed",
+        "the disk is full",
+        ID,
+    ] {
+        assert!(ran.stderr.contains(words), "{words}: {ran:?}");
+    }
+    let strict = place.run(NOTIFIER, &["failed", ID, "production", "x", "--strict"]);
+    assert_eq!(strict.code, Some(1), "{strict:?}");
+}
+
+#[test]
+fn a_full_disk_is_a_queue_that_cannot_be_written() {
+    // /dev/full is where every write ends in ENOSPC; a folder it cannot be, so the queue's own file system is played by a limit
+    // on the size of files: a write beyond it fails just as one on a full disk does.
+    let mut place = Place::bot();
+    place.set("SLACK_QUEUE_DIR", &place.queue().display().to_string());
+    let words = format!("trap '' XFSZ; ulimit -f 0; exec {NOTIFIER} start {ID} production 12345");
+    let sent = place.run("/bin/bash", &["-c", &words]);
+    assert_eq!(
+        (sent.code, place.messages().len()),
+        (Some(0), 1),
+        "{sent:?}"
+    );
+    place.slack.fault(Fault::error("service_unavailable"));
+    let lost = place.run("/bin/bash", &["-c", &words]);
+    assert_eq!(lost.code, Some(0), "{lost:?}");
+    assert!(
+        lost.stderr.contains("neither delivered nor kept"),
+        "{lost:?}"
+    );
+    assert!(
+        place.queued().is_empty(),
+        "no half file: {:?}",
+        place.queued()
+    );
+}
+
+#[test]
+fn wrong_words_are_one_sentence_and_nothing_is_written() {
+    let place = Place::bot();
+    for (words, sentence) in [
+        (&["strat", ID, "production", "1"][..], "did you mean start?"),
+        (&["start", ID], "`start` lacks ENV and RUN_OR_URL"),
+        (
+            &["complete", ID, "production", "25", "u", "c", "more"],
+            "takes no word after",
+        ),
+        (&[], "missing the command"),
+    ] {
+        let ran = place.run(NOTIFIER, words);
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{ran:?}");
+        assert!(
+            ran.stderr.contains(sentence) && ran.stderr.lines().count() == 1,
+            "{ran:?}"
+        );
+    }
+    assert!(files(place.folder.path()).is_empty());
+    assert!(place.messages().is_empty());
+}
+
+#[test]
+fn values_without_sense_go_out_as_they_are_with_a_warning() {
+    let place = Place::bot();
+    for (words, warning, shown) in [
+        (
+            vec!["complete", ID, "production", "abc"],
+            "MINUTES is \"abc\"",
+            "**Duration:** abc",
+        ),
+        (
+            vec!["concurrent", ID, "production", ""],
+            "ACTIVE is empty",
+            "- Status: UNKNOWN",
+        ),
+        (
+            vec!["concurrent", ID, "production", "nonsense"],
+            "neither JSON nor a number",
+            "- Elapsed: UNKNOWN",
+        ),
+        (
+            vec!["concurrent", ID, "production", "-3"],
+            "no JSON object",
+            "- Status: UNKNOWN",
+        ),
+        (
+            vec!["custom", "hello", "a channel with spaces"],
+            "is no channel's id or name",
+            "hello",
+        ),
+        (
+            vec!["start", "../../etc/passwd", "", "\n"],
+            "ENV of `start` is empty",
+            "`../../etc/passwd`",
+        ),
+    ] {
+        let ran = place.run(NOTIFIER, &words);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        assert!(ran.stderr.contains(warning), "{ran:?}");
+        let last = place.messages().pop().unwrap().shown();
+        assert!(last.contains(shown), "{last}");
+    }
+    assert!(
+        files(&place.folder.path().join(".."))
+            .iter()
+            .all(|name| name != "passwd")
+    );
+}
+
+#[test]
+fn nobody_is_pinged_and_nothing_is_forged() {
+    let place = Place::bot();
+    let evil = "<!channel> <@U1> `x` **b** \u{1b}[31mred\u{1b}[0m\r\n::set-output name=a::b\n##[error]c 部署 🎉 feat/<x> & done";
+    for words in [
+        vec!["start", evil, evil, evil],
+        vec!["concurrent", evil, evil, evil],
+        vec!["progress", evil, evil, evil],
+        vec!["complete", evil, evil, evil, evil],
+        vec!["failed", evil, evil, evil, evil],
+        vec!["stalled", evil, evil, evil],
+        vec!["alert", evil, evil, evil],
+        vec!["custom", evil],
+    ] {
+        let ran = place.run(NOTIFIER, &words);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        for line in ran.stderr.lines() {
+            assert!(
+                !line.contains('\u{1b}')
+                    && !line.trim_start().starts_with("::set")
+                    && !line.contains("##["),
+                "{line}"
+            );
+        }
+    }
+    // As it goes over the wire: no control sequence of Slack's in any text.
+    let posts = place.slack.recorded();
+    assert!(posts.len() >= 8);
+    for post in posts.iter().filter(|post| post.method == "POST") {
+        for token in ["<!", "<@", "\\u001b"] {
+            let body = post.body.replace("\"args\":\"[", "");
+            let without_metadata = body.split("\"metadata\"").next().unwrap();
+            assert!(
+                !without_metadata.contains(token),
+                "{token} in {without_metadata}"
+            );
+        }
+    }
+    let shown = place.messages().pop().unwrap().shown();
+    assert!(
+        shown.contains("<!channel> <@U1>") && shown.contains("feat/<x> & done"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn a_text_of_100_kb_arrives_with_its_beginning_and_its_end() {
+    for through in [Through::Bot, Through::Webhook] {
+        let place = Place::new(through);
+        let error = format!("BEGIN {} END", "line of a log <x> & **y**\n".repeat(4_000));
+        let ran = place.run(NOTIFIER, &["failed", ID, "production", &error]);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        let message = place.messages().pop().unwrap();
+        for text in [message.shown(), message.text.clone()] {
+            assert!(
+                text.contains("BEGIN line") && text.contains(" END\n"),
+                "{text}"
+            );
+            assert!(
+                text.ends_with("Check the deployment troubleshooting guide."),
+                "{text}"
+            );
+        }
+        assert!(message.text.encode_utf16().count() <= 4_000);
+    }
+}
+
+#[test]
+fn one_deployment_is_one_thread_and_the_root_shows_its_state() {
+    let place = Place::bot();
+    let guide = ["production", "12345"];
+    place.run(NOTIFIER, &["start", ID, guide[0], guide[1]]);
+    let root = place.messages().pop().unwrap();
+    for (words, broadcast, state) in [
+        (
+            vec![
+                "progress",
+                ID,
+                "CREATE_IN_PROGRESS",
+                "db",
+                "--elapsed",
+                "15",
+                "--remaining",
+                "10",
+            ],
+            false,
+            "⏳ CREATE_IN_PROGRESS ▰▰▰▰▰▰▱▱▱▱ 60%",
+        ),
+        (
+            vec!["stalled", ID, "S", "12"],
+            true,
+            "⚠️ no stack events for 12 minutes",
+        ),
+        (
+            vec!["alert", ID, "S", "overrun"],
+            false,
+            "⚠️ no stack events for 12 minutes",
+        ),
+        (
+            vec!["failed", ID, "production", "boom"],
+            true,
+            "❌ failed: boom",
+        ),
+        (
+            vec!["complete", ID, "production", "25"],
+            true,
+            "✅ successful after 25 minutes",
+        ),
+    ] {
+        let ran = place.run(NOTIFIER, &words);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        let messages = place.messages();
+        let reply = messages.last().unwrap();
+        assert_eq!(reply.thread_ts.as_ref(), Some(&root.ts), "{words:?}");
+        assert_eq!(reply.reply_broadcast, broadcast, "{words:?}");
+        let now = messages[0].shown();
+        assert!(
+            now.starts_with(&root.shown()),
+            "the guide's words stay: {now}"
+        );
+        assert!(now.contains(&format!("**Now:** {state}")), "{now}");
+    }
+    // Another machine: nothing is remembered, the root is found by its metadata.
+    std::fs::remove_dir_all(place.folder.path().join(".deployment-registry")).unwrap();
+    place.run(NOTIFIER, &["progress", ID, "ROLLBACK_IN_PROGRESS", "x"]);
+    let messages = place.messages();
+    assert_eq!(messages.last().unwrap().thread_ts.as_ref(), Some(&root.ts));
+    assert!(
+        messages[0]
+            .shown()
+            .contains("**Now:** ⏳ ROLLBACK_IN_PROGRESS")
+    );
+    // A deployment of another id has its own.
+    place.run(NOTIFIER, &["complete", "other", "production", "25"]);
+    assert_eq!(place.messages().pop().unwrap().thread_ts, None);
+}
+
+#[test]
+fn a_queued_deployment_starts_its_thread_anew() {
+    let place = Place::bot();
+    place.run(NOTIFIER, &["concurrent", ID, "production", "30"]);
+    start(&place);
+    place.run(NOTIFIER, &["progress", ID, "CREATE_IN_PROGRESS", "x"]);
+    let messages = place.messages();
+    assert_eq!(messages[1].thread_ts, None, "the start message is the root");
+    assert_eq!(messages[2].thread_ts.as_ref(), Some(&messages[1].ts));
+    assert!(messages[0].shown().contains("**Now:** 🚀 running since"));
+    assert!(
+        messages[1]
+            .shown()
+            .contains("**Now:** ⏳ CREATE_IN_PROGRESS")
+    );
+}
+
+#[test]
+fn a_thread_that_is_lost_is_replaced_by_a_new_root() {
+    let place = Place::bot();
+    start(&place);
+    place.slack.fault(
+        Fault::error("cannot_reply_to_message")
+            .on("chat.postMessage")
+            .times(1),
+    );
+    let ran = place.run(NOTIFIER, &["progress", ID, "CREATE_IN_PROGRESS", "x"]);
+    assert!(ran.stderr.contains("Slack has the message"), "{ran:?}");
+    let messages = place.messages();
+    assert_eq!((messages.len(), messages[1].thread_ts.as_ref()), (2, None));
+    place.run(NOTIFIER, &["complete", ID, "production", "25"]);
+    assert_eq!(
+        place.messages()[2].thread_ts.as_ref(),
+        Some(&messages[1].ts)
+    );
+}
+
+#[test]
+fn another_channel_is_another_conversation() {
+    let place = Place::bot();
+    place.slack.add_channel(Channel::new("C0OTHER", "other"));
+    start(&place);
+    for channel in [INTERACT, "interact", "#kiro-interact"] {
+        let ran = place.run(NOTIFIER, &["alert", ID, "S", "help", channel]);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        let last = place.slack.messages(INTERACT).pop().unwrap();
+        assert_eq!(last.thread_ts, None);
+    }
+    place.run(NOTIFIER, &["complete", ID, "production", "25"]);
+    assert!(
+        place.messages()[1].thread_ts.is_some(),
+        "the thread stayed where it was"
+    );
+    let mut hook = Place::new(Through::Webhook);
+    hook.set("SLACK_CHANNEL_UPDATES", UPDATES);
+    let ran = hook.run(NOTIFIER, &["custom", "x", INTERACT]);
+    assert!(
+        ran.stderr
+            .contains("a webhook posts to the channel it was made for"),
+        "{ran:?}"
+    );
+}
+
+#[test]
+fn what_is_not_known_of_the_other_deployment_is_looked_up() {
+    let place = Place::bot();
+    let registry = place.folder.path().join(".deployment-registry");
+    std::fs::create_dir(&registry).unwrap();
+    let write = |name: &str, text: &str| {
+        let mut file = std::fs::File::create(registry.join(name)).unwrap();
+        std::io::Write::write_all(&mut file, text.as_bytes()).unwrap();
+    };
+    write(
+        "deployments.json",
+        r#"{"deployments":[{"correlation_id":"other","workflow_run_id":"1","environment":"production","stack_name":"S",
+            "status":"IN_PROGRESS","started_at":"2026-01-14T12:34:56Z","updated_at":"2026-01-14T12:44:56Z"}]}"#,
+    );
+    write(
+        "deployment-history.json",
+        r#"{"deployments":[],"average_deployment_minutes":25}"#,
+    );
+    let ran = place.run(NOTIFIER, &["concurrent", ID, "production", "30"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let shown = place.messages().pop().unwrap().shown();
+    assert!(
+        shown.contains("- Status: IN_PROGRESS\n- Started: 2026-01-14 12:34:56 UTC\n- Elapsed: "),
+        "{shown}"
+    );
+    assert!(!shown.contains("- Elapsed: UNKNOWN"), "{shown}");
+    assert!(shown.contains("It gives up after 30 minutes."), "{shown}");
+    // What the caller says counts more.
+    place.run(
+        NOTIFIER,
+        &[
+            "concurrent",
+            ID,
+            "production",
+            r#"{"status":"UPDATE_IN_PROGRESS","elapsed_minutes":3}"#,
+        ],
+    );
+    let shown = place.messages().pop().unwrap().shown();
+    assert!(
+        shown.contains("- Status: UPDATE_IN_PROGRESS\n")
+            && shown.contains("- Elapsed: 3 minutes\n"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("- Estimated Remaining: 22 minutes\n"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn secrets_are_in_no_file_no_log_and_no_message() {
+    for through in [Through::Bot, Through::Webhook] {
+        let mut place = Place::new(through);
+        let secret = match through {
+            Through::Bot => TOKEN.to_owned(),
+            Through::Webhook => "simulatedwebhooksecret".to_owned(),
+        };
+        place.set("GITHUB_TOKEN", "ghs_topsecrettopsecret1");
+        place.slack.fault(
+            Fault::error(if through == Through::Bot {
+                "invalid_auth"
+            } else {
+                "no_service"
+            })
+            .times(4),
+        );
+        let error = format!(
+            "{} AKIAIOSFODNN7EXAMPLE ghs_topsecrettopsecret1 https://u:hunter2hunter2@x/",
+            place.variables[1].1
+        );
+        let ran = place.run(NOTIFIER, &["failed", ID, "production", &error]);
+        assert_eq!(place.queued().len(), 1, "{ran:?}");
+        place.slack.clear_faults();
+        let sent = place.run(NOTIFIER, &["alert", ID, "S", &error]);
+        assert!(place.queued().is_empty(), "{sent:?}");
+        let bodies: String = place
+            .slack
+            .recorded()
+            .iter()
+            .map(|post| post.body.clone())
+            .collect();
+        let everything = format!(
+            "{}{}{}{bodies}",
+            ran.stderr,
+            sent.stderr,
+            all_text(place.folder.path())
+        );
+        for secret in [
+            secret.as_str(),
+            "AKIAIOSFODNN7EXAMPLE",
+            "topsecret",
+            "hunter2",
+        ] {
+            assert!(!everything.contains(secret), "{secret} in {everything}");
+        }
+        assert!(bodies.contains("***"));
+    }
+}
+
+#[test]
+fn the_queue_is_for_its_user_only() {
+    let place = Place::bot();
+    place.slack.fault(Fault::error("invalid_auth"));
+    start(&place);
+    let mode =
+        |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&place.queue()), 0o700);
+    for name in place.queued() {
+        assert!(name.ends_with(".json"));
+        assert_eq!(mode(&place.queue().join(&name)), 0o600, "{name}");
+        let entry = read_json(&place.queue().join(&name));
+        assert_eq!(entry["correlation_id"], ID);
+    }
+}
+
+#[test]
+fn messages_of_one_deployment_leave_in_order() {
+    let place = Place::bot();
+    place
+        .slack
+        .fault(Fault::error("service_unavailable").times(3));
+    start(&place);
+    // Not before the first one, which waits for its next try.
+    let ran = place.run(NOTIFIER, &["failed", ID, "production", "boom"]);
+    assert!(
+        ran.stderr.contains("an earlier message of this deployment"),
+        "{ran:?}"
+    );
+    assert_eq!((place.messages().len(), place.queued().len()), (0, 2));
+    // Another deployment's goes.
+    place.run(NOTIFIER, &["start", "other", "staging", "1"]);
+    assert_eq!(place.messages().len(), 1);
+}
+
+#[test]
+fn a_channel_gets_one_message_a_second() {
+    let place = Place::bot();
+    place.slack.set_one_per_second(true);
+    for _ in 0..3 {
+        let ran = place.run(NOTIFIER, &["custom", "x"]);
+        assert!(ran.stderr.contains("Slack has the message"), "{ran:?}");
+    }
+    assert_eq!(
+        place.slack.requests("chat.postMessage"),
+        3,
+        "never refused for being too fast"
+    );
+}
+
+#[test]
+fn the_help_tells_the_exit_status_and_examples() {
+    let place = Place::bot();
+    for words in [&["--help"][..], &["start", "--help"]] {
+        let ran = place.run(NOTIFIER, words);
+        assert_eq!(ran.code, Some(0));
+        assert!(!ran.stdout.is_empty() && ran.stderr.is_empty());
+    }
+    let help = place.run(NOTIFIER, &["--help"]).stdout;
+    assert!(
+        help.contains("Exit status: 0 ") && help.contains("slack-notifier start 2026"),
+        "{help}"
+    );
+}
