@@ -90,7 +90,7 @@ impl Place {
     pub(crate) fn queued(&self) -> Vec<String> {
         files(&self.queue())
             .into_iter()
-            .filter(|name| name.ends_with(".json"))
+            .filter(|name| name.strip_suffix(".json").is_some())
             .collect()
     }
 
