@@ -294,3 +294,6 @@ fn span(seconds: f64) -> Duration {
     // A year is longer than any operation, and keeps sums in range.
     Duration::try_from_secs_f64(seconds.clamp(0.0, 31_536_000.0)).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

@@ -208,18 +208,26 @@ impl History {
         table: &Table,
         now: Timestamp,
     ) -> usize {
-        let known: Vec<String> = self
+        let known: Vec<(String, Timestamp)> = self
             .operations()
             .into_iter()
             .filter(|recorded| recorded.stack_name == stack)
-            .map(|recorded| recorded.operation.id)
+            .map(|recorded| (recorded.operation.id, recorded.operation.started))
             .collect();
         let mut new: Vec<&Operation> = operations
             .iter()
             .filter(|operation| operation.took.is_some() && !operation.cut)
-            .filter(|operation| !known.contains(&operation.id))
+            .filter(|operation| known.iter().all(|(id, _)| *id != operation.id))
             .collect();
         new.sort_by_key(|operation| operation.started);
+        // Reading less far than before forgets nothing; what is too old to be kept is not new either.
+        let keep = keep.max(KEPT_OPERATIONS).max(known.len());
+        let mut begun: Vec<Timestamp> = known.iter().map(|(_, started)| *started).collect();
+        begun.extend(new.iter().map(|operation| operation.started));
+        begun.sort();
+        if let Some(&oldest) = begun.len().checked_sub(keep).and_then(|at| begun.get(at)) {
+            new.retain(|operation| operation.started >= oldest);
+        }
         for operation in &new {
             let past = self.past(stack);
             let ratios = averages::estimate_ratios(operation, &past, table);
@@ -253,3 +261,6 @@ impl History {
             .insert("last_updated".to_owned(), json!(now.rfc3339()));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -447,3 +447,6 @@ fn note_cause(operation: &mut Operation, id: &str, event: &StackEvent) {
         operation.first_cause = Some(format!("{id}: {reason}"));
     }
 }
+
+#[cfg(test)]
+mod tests;
