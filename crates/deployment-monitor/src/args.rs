@@ -45,19 +45,19 @@ pub(crate) struct WatchArguments {
     pub(crate) log_file: Option<PathBuf>,
 
     /// How often the stack is looked at
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
     pub(crate) interval: Option<String>,
 
     /// No event for so long is a stall
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
     pub(crate) stall_threshold: Option<String>,
 
     /// An operation longer than this is told once
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
     pub(crate) max_duration: Option<String>,
 
     /// How often Slack is told about progress
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
     pub(crate) progress_interval: Option<String>,
 
     /// Look less often while nothing happens
@@ -124,6 +124,13 @@ impl WatchArguments {
             "--progress-interval",
             self.progress_interval.clone(),
         );
+        let id = match &self.id {
+            Some(id) => id.clone(),
+            None => settings
+                .variable("CORRELATION_ID")
+                .unwrap_or_default()
+                .parse()?,
+        };
         let stack = self
             .stack
             .clone()
@@ -135,13 +142,6 @@ impl WatchArguments {
             }
             .into());
         }
-        let id = match &self.id {
-            Some(id) => id.clone(),
-            None => settings
-                .variable("CORRELATION_ID")
-                .unwrap_or_default()
-                .parse()?,
-        };
         Ok(Plan {
             id,
             stacks: StackName::parse_list(&stack)?,

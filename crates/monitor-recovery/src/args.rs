@@ -36,7 +36,7 @@ pub(crate) struct RecoveryArguments {
     log_file: Option<PathBuf>,
 
     /// How often the monitor is looked at
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
     interval: Option<String>,
 
     /// Recovery's own log

@@ -9,8 +9,15 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use registry_core::clock::{Clock, StopSignal, SystemClock};
+use registry_core::decide::Seen;
+use registry_core::registry::Registry;
+use registry_core::slot::{End, Ending, HoldKind, Kept, Registration, Request, StackBaseline};
+use registry_core::stack::{Observed, StackState};
+use registry_core::store::file::FileStore;
 use registry_core::trace::Trace;
 use serde_json::Value;
 use simulators::{CloudFormation, Slack, TOKEN};
@@ -248,4 +255,64 @@ impl Dice {
             .wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % most.max(1)
     }
+}
+
+/// The registry in a deployment's folder.
+pub(crate) fn registry(stage: &Stage, id: &str) -> Registry {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new(StopSignal::default()));
+    let store = FileStore::open(stage.registry_dir(id), clock).unwrap();
+    Registry::over(Box::new(store))
+}
+
+/// Registers a deployment of `App` now. `there`: the stack exists, so that only what is newer is this deployment's.
+pub(crate) fn register(stage: &Stage, id: &str, there: bool) {
+    let now = SystemClock::new(StopSignal::default()).now();
+    let stack_id = there
+        .then(|| stage.aws.stack_id("App", "us-east-1"))
+        .flatten();
+    let request = Request {
+        correlation_id: id.to_owned(),
+        workflow_run_id: "1".to_owned(),
+        stacks: vec!["App".to_owned()],
+        run_attempt: None,
+        runner: None,
+        workflow_url: None,
+        kind: HoldKind::Registered,
+        baseline: vec![StackBaseline {
+            stack_name: "App".to_owned(),
+            server_time: Some(now),
+            stack_id,
+            event_id: None,
+            kept: Kept::default(),
+        }],
+        server_time: Some(now),
+    };
+    let seen = [Seen {
+        stack: "App".parse().unwrap(),
+        answer: Ok(Observed {
+            value: StackState::Missing,
+            server_time: Some(now),
+        }),
+    }];
+    let decided = registry(stage, id)
+        .register("production", &request, &seen)
+        .unwrap();
+    assert!(
+        matches!(decided.answer, Registration::Granted(_)),
+        "{decided:?}"
+    );
+}
+
+/// `cleanup`.
+pub(crate) fn clean_up(stage: &Stage, id: &str, eviction: bool) {
+    let end = End {
+        correlation_id: id.to_owned(),
+        ending: Ending::Unknown,
+        outcome: None,
+        purge: false,
+        by: Some("alice@host".to_owned()),
+        reason: None,
+        eviction,
+    };
+    registry(stage, id).end(&end).unwrap();
 }
