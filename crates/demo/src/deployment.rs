@@ -204,7 +204,7 @@ impl<'a> Deployment<'a> {
             ),
         );
         Ok(Ending {
-            succeeded: text.eq_ignore_ascii_case("success"),
+            succeeded: text == "deployed",
             outcome: last,
         })
     }
@@ -227,10 +227,7 @@ impl<'a> Deployment<'a> {
                 &format!("slack-notifier.sh failed {id} production '{quoted}' {STACK}"),
             )?;
         }
-        let answer = self
-            .expect(0, &format!("deployment-coordinator.sh cleanup {id}"))?
-            .json()?;
-        Timeline::answer(&format!("cleanup: {answer}"));
+        self.expect(0, &format!("deployment-coordinator.sh cleanup {id}"))?;
         let conclusion = if ending.succeeded {
             "success"
         } else {
@@ -288,15 +285,11 @@ pub(crate) fn first_cause(outcome: &Value) -> Option<String> {
 }
 
 /// What `pgrep -f "deployment-monitor.sh ID"` finds: the guide's own way to look for a monitor.
-fn monitor_of(id: &str) -> Option<Pid> {
+pub(crate) fn monitor_of(id: &str) -> Option<Pid> {
     let found = std::process::Command::new("pgrep")
-        .args(["-f", &format!("^deployment-monitor.sh {id} ")])
+        .args(["-n", "-f", &format!("deployment-monitor.sh .*{id} ")])
         .output()
         .ok()?;
-    let first = String::from_utf8_lossy(&found.stdout)
-        .lines()
-        .next()?
-        .parse()
-        .ok()?;
-    Pid::from_raw(first)
+    let newest = String::from_utf8_lossy(&found.stdout).trim().parse().ok()?;
+    Pid::from_raw(newest)
 }

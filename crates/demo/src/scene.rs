@@ -1,14 +1,18 @@
 //! Where it is played: a folder, three simulated services, the programs.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use simulators::{CloudFormation, GitHub, Slack};
 
+use crate::deployment::monitor_of;
 use crate::timeline::Timeline;
 
 /// What a command did.
@@ -35,6 +39,8 @@ pub(crate) struct Scene {
     pub(crate) timeline: Timeline,
     folder: PathBuf,
     variables: BTreeMap<String, String>,
+    /// Process groups of what goes on in the background, and the ids it goes on for.
+    background: RefCell<Vec<(Pid, String)>>,
 }
 
 /// Waiting for anything longer than this means that it will not happen.
@@ -74,6 +80,7 @@ impl Scene {
             timeline: Timeline::begin(),
             folder: folder.to_owned(),
             variables,
+            background: RefCell::default(),
         })
     }
 
@@ -151,8 +158,15 @@ impl Scene {
     pub(crate) fn start(&self, who: &str, id: &str, line: &str) -> Result<Child> {
         self.timeline.command(who, line);
         let mut command = self.bash(id, line);
-        command.stdout(Stdio::null()).stderr(Stdio::null());
-        command.spawn().context("bash could not be started")
+        command
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0);
+        let child = command.spawn().context("bash could not be started")?;
+        self.background
+            .borrow_mut()
+            .push((Pid::from_child(&child), id.to_owned()));
+        Ok(child)
     }
 
     /// Waits until `ask` has an answer.
@@ -165,6 +179,19 @@ impl Scene {
             pause();
         }
         bail!("waited {} s in vain: {what}", PATIENCE.as_secs())
+    }
+}
+
+/// However the demo ends, nothing of it goes on.
+impl Drop for Scene {
+    fn drop(&mut self) {
+        for (group, id) in self.background.take() {
+            // Most have ended long ago, which is no error.
+            let _gone = kill_process_group(group, Signal::KILL);
+            if let Some(monitor) = monitor_of(&id) {
+                let _gone = kill_process(monitor, Signal::KILL);
+            }
+        }
     }
 }
 

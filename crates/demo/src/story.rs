@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use registry_core::trace::Trace;
@@ -17,6 +18,9 @@ use crate::timeline::Timeline;
 const COMPLETED: &str = "excerpt_CdkClusterStack_create.jsonl";
 /// Failed after six minutes and was rolled back.
 const ROLLED_BACK: &str = "ai-chatbot_ai-chatbot_update7.jsonl";
+
+/// Slack is down for so long at least.
+const OUTAGE: Duration = Duration::from_secs(3);
 
 pub(crate) fn play(arguments: &Arguments) -> Result<()> {
     let given = arguments.trace.clone();
@@ -58,9 +62,10 @@ pub(crate) fn play(arguments: &Arguments) -> Result<()> {
         .chapter("Slack goes down, and the first one's monitor dies");
     scene.slack.fault(Fault::new(Trouble::Unavailable));
     scene.timeline.tell("slack", "answers 503 to everything");
+    let down = Instant::now();
     first.lose_monitor()?;
     Scene::wait_for("a message in the retry queue", || {
-        (queued(&scene) > 0).then_some(())
+        (queued(&scene) > 0 && down.elapsed() > OUTAGE).then_some(())
     })?;
     scene.timeline.tell(
         "queue",
@@ -69,6 +74,7 @@ pub(crate) fn play(arguments: &Arguments) -> Result<()> {
             queued(&scene)
         ),
     );
+    status_of_queue(&scene)?;
     scene.slack.clear_faults();
     scene.timeline.tell("slack", "is back");
     scene.expect(
@@ -104,6 +110,9 @@ pub(crate) fn play(arguments: &Arguments) -> Result<()> {
         scene.read("wait.json"),
         scene.read("wait.log")
     );
+    let log = scene.read("wait.log");
+    let said = log.lines().next().into_iter().chain(log.lines().last());
+    said.for_each(Timeline::answer);
     scene.timeline.tell(
         "second",
         "its wait is over: production is free, and kept for it",
@@ -165,6 +174,18 @@ fn queued(scene: &Scene) -> usize {
                 .is_some_and(|ending| ending == "json")
         })
         .count()
+}
+
+/// Shows the queue as a person asks for it.
+fn status_of_queue(scene: &Scene) -> Result<()> {
+    let status = scene.expect(
+        "anybody",
+        "",
+        0,
+        "bash caseapp/scripts/slack-retry-queue.sh status",
+    )?;
+    status.stdout.lines().for_each(Timeline::answer);
+    Ok(())
 }
 
 /// Shows what is left, and checks that every step happened.

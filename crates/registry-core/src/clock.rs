@@ -332,11 +332,12 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
     (span <= longest).then_some(span)
 }
 
-/// A duration for people: `45s`, `12m`, `1h 5m`, `3d 2h`.
+/// A duration for people: `200ms`, `45s`, `12m`, `1h 5m`, `3d 2h`.
 #[must_use]
 pub fn human_duration(span: Duration) -> String {
     let s = span.as_secs();
     match s {
+        0 if !span.is_zero() => format!("{}ms", span.as_millis()),
         0..=89 => format!("{s}s"),
         90..=3599 => format!("{}m", (s + 30) / 60),
         3600..=172_799 => format!("{}h {}m", s / 3600, s % 3600 / 60),
