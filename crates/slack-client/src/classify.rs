@@ -83,6 +83,8 @@ pub struct Answer {
     pub retry_after: Option<String>,
     /// The header `Date`.
     pub date: Option<String>,
+    /// The header `X-OAuth-Scopes`: what the token may do.
+    pub scopes: Option<String>,
     /// The body.
     pub body: String,
 }

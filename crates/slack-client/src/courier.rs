@@ -70,6 +70,10 @@ impl Courier {
         }
     }
 
+    pub(crate) fn web(&self) -> Result<&Web, &Unusable> {
+        self.web.as_ref()
+    }
+
     /// Whether messages go through a webhook: its channel is fixed.
     pub(crate) fn is_webhook(&self) -> bool {
         self.web.as_ref().is_ok_and(Web::is_webhook)

@@ -14,6 +14,7 @@ mod access;
 mod courier;
 mod crash;
 mod deadline;
+mod doctor;
 mod document;
 mod fixes;
 mod forms;
@@ -27,5 +28,6 @@ mod threads;
 mod web;
 mod wire;
 
+pub use doctor::{Finding, Health};
 pub use session::Fate;
 pub use slack::{Delivery, Effort, Options, Report, Slack};

@@ -16,6 +16,7 @@ use crate::access::Access;
 use crate::classify::Verdict;
 use crate::courier::Courier;
 use crate::deadline::Deadline;
+use crate::doctor::{self, Finding};
 use crate::links::Links;
 use crate::message::{Circumstances, plain_text};
 use crate::session::{Fate, Session, Step};
@@ -159,6 +160,19 @@ impl Slack {
     #[must_use]
     pub fn spool(&self) -> &Spool {
         &self.spool
+    }
+
+    /// Looks whether everything is there that messages need; posts nothing.
+    #[must_use]
+    pub fn examine(&self) -> Vec<Finding> {
+        let channels = [
+            ("updates", self.updates.as_str()),
+            ("interact", self.interact.as_str()),
+        ];
+        let deadline = Deadline::after(&self.clock, self.timeout);
+        let mut findings = doctor::examine_way(&self.courier, &channels, &*self.clock, &deadline);
+        findings.push(doctor::examine_queue(&self.spool));
+        findings
     }
 
     /// The channel that `wanted` means, and a warning where it makes no sense.

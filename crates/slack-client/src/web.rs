@@ -49,6 +49,10 @@ impl Web {
         Ok(Self { access, wire })
     }
 
+    pub(crate) fn access(&self) -> &Access {
+        &self.access
+    }
+
     /// Whether messages go through a webhook: no channel, no thread, no history.
     pub(crate) fn is_webhook(&self) -> bool {
         matches!(self.access.way, Way::Webhook(_))

@@ -148,6 +148,7 @@ impl Wire {
             status: response.status().as_u16(),
             retry_after: header("retry-after"),
             date: header("date"),
+            scopes: header("x-oauth-scopes"),
             body: String::new(),
         };
         let body = response

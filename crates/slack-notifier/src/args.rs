@@ -7,7 +7,8 @@ use registry_core::notification::{Kind, Notification, Parsed, Words};
 
 const AFTER: &str = "\
 Exit status: 0 delivered, or kept in the retry queue, or lost with an error on stderr: Slack never stops a deployment; \
-1 with --strict, when the message was not delivered; 2 unknown command or missing words
+1 with --strict, when the message was not delivered; 2 unknown command or missing words. doctor: 0 messages can arrive; 1 they \
+cannot; 2 could not tell
 
 Examples:
   slack-notifier start 20260114-123456-abc123 production 12345
@@ -90,6 +91,24 @@ enum Command {
     /// MESSAGE [CHANNEL]: any text, in Markdown
     #[command(aliases = ["notify_custom"])]
     Custom(Rest),
+    /// Check token, scopes, channels, clock, proxy and queue, and tell the fix for each; posts nothing
+    Doctor {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// What is wanted.
+#[derive(Debug)]
+pub(crate) enum Wanted {
+    /// Send this.
+    Message(Box<Message>),
+    /// Look what is wrong.
+    Doctor {
+        /// As JSON.
+        json: bool,
+    },
 }
 
 /// What is to be sent.
@@ -102,8 +121,11 @@ pub(crate) struct Message {
 
 impl Args {
     /// Reads the words. `Err`: one sentence.
-    pub(crate) fn message(self) -> Result<Message, String> {
-        let (kind, words) = self.command.split();
+    pub(crate) fn wanted(self) -> Result<Wanted, String> {
+        let (kind, words) = match self.command.split() {
+            Split::Message(kind, words) => (kind, words),
+            Split::Doctor { json } => return Ok(Wanted::Doctor { json }),
+        };
         let (flags, args) = self.flags.and(words)?;
         let text = |word: Option<OsString>| word.map(lossy);
         let words = Words {
@@ -117,11 +139,11 @@ impl Args {
         if let Some(channel) = text(flags.channel) {
             parsed.channel = Some(channel);
         }
-        Ok(Message {
+        Ok(Wanted::Message(Box::new(Message {
             parsed,
             key: text(flags.key).filter(|key| !key.is_empty()),
             strict: flags.strict,
-        })
+        })))
     }
 }
 
@@ -131,8 +153,13 @@ fn lossy(word: OsString) -> String {
         .unwrap_or_else(|word| word.to_string_lossy().into_owned())
 }
 
+enum Split {
+    Message(Kind, Vec<OsString>),
+    Doctor { json: bool },
+}
+
 impl Command {
-    fn split(self) -> (Kind, Vec<OsString>) {
+    fn split(self) -> Split {
         let (kind, rest) = match self {
             Self::Start(rest) => (Kind::Started, rest),
             Self::Concurrent(rest) => (Kind::Queued, rest),
@@ -142,8 +169,9 @@ impl Command {
             Self::Stalled(rest) => (Kind::Stalled, rest),
             Self::Alert(rest) => (Kind::Alert, rest),
             Self::Custom(rest) => (Kind::Custom, rest),
+            Self::Doctor { json } => return Split::Doctor { json },
         };
-        (kind, rest.words)
+        Split::Message(kind, rest.words)
     }
 }
 
@@ -195,9 +223,11 @@ mod tests {
 
     fn message(words: &[&str]) -> Result<Message, String> {
         let words = std::iter::once("slack-notifier").chain(words.iter().copied());
-        Args::read_from(words.map(OsString::from))
-            .map_err(|status| format!("{status:?}"))?
-            .message()
+        let args = Args::read_from(words.map(OsString::from));
+        match args.map_err(|status| format!("{status:?}"))?.wanted()? {
+            Wanted::Message(message) => Ok(*message),
+            Wanted::Doctor { .. } => Err("doctor".to_owned()),
+        }
     }
 
     #[test]
@@ -242,6 +272,9 @@ mod tests {
         use clap::CommandFactory as _;
         for command in Args::command().get_subcommands() {
             for name in std::iter::once(command.get_name()).chain(command.get_all_aliases()) {
+                if name == "doctor" {
+                    continue;
+                }
                 let kind = Kind::parse(name).map(Kind::word);
                 assert_eq!(kind, Some(command.get_name()), "{name}");
             }

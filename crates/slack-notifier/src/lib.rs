@@ -4,13 +4,14 @@
 
 mod active;
 mod args;
+mod doctor;
 mod send;
 
 use std::process::ExitCode;
 
 use command_line::{Arguments as _, Console, Context, Status};
 
-use args::Args;
+use args::{Args, Wanted};
 
 /// The program.
 #[must_use]
@@ -22,8 +23,8 @@ pub fn main() -> ExitCode {
 }
 
 fn run(args: Args) -> Status {
-    let message = match args.message() {
-        Ok(message) => message,
+    let wanted = match args.wanted() {
+        Ok(wanted) => wanted,
         Err(sentence) => {
             Console::for_process().error(&sentence);
             return Status::CannotTell;
@@ -35,5 +36,8 @@ fn run(args: Args) -> Status {
             .console
             .warning(&format!("{error}; the built-in settings count instead"));
     }
-    send::send(&context, message)
+    match wanted {
+        Wanted::Message(message) => send::send(&context, *message),
+        Wanted::Doctor { json } => doctor::run(&context, json),
+    }
 }

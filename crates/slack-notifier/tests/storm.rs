@@ -240,11 +240,10 @@ fn check(place: &Place, promised: &[(String, String)]) {
             .iter()
             .position(|message| message.shown().contains(text))
     };
-    let mut last: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut last: BTreeMap<&str, Option<usize>> = BTreeMap::new();
     for (id, text) in promised {
-        let Some(at) = first(text) else {
-            panic!("lost: {text}");
-        };
+        let at = first(text);
+        assert!(at.is_some(), "lost: {text}");
         // One sender sends a deployment's messages one after the other, so that is their order.
         if let Some(before) = last.insert(id, at) {
             assert!(before < at, "out of order: {text}");

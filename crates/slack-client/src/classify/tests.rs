@@ -196,6 +196,7 @@ fn how_long_to_wait() {
             status: 429,
             retry_after: header.map(str::to_owned),
             date: date.map(str::to_owned),
+            scopes: None,
             body: body.to_owned(),
         };
         assert_eq!(
