@@ -1,7 +1,7 @@
 //! `can_deploy`: the decision, and with an id a reservation.
 
 use command_line::{Status, print_json};
-use registry_core::decide::{Decision, Seen, Verdict, look};
+use registry_core::decide::{Decision, Seen, Verdict};
 use registry_core::ids::CorrelationId;
 use registry_core::registry::Registry;
 use registry_core::settings::CHECK_INTERVAL;
@@ -10,7 +10,7 @@ use registry_core::store::StoreError;
 
 use crate::args::Place;
 use crate::error::Problem;
-use crate::judge::{View, fall_back, when_busy};
+use crate::judge::{View, fall_back, still_against, when_busy};
 use crate::world::{Target, World};
 use crate::{answer, estimate};
 
@@ -25,13 +25,20 @@ pub(crate) fn run(world: &World, words: &Place) -> Result<Status, Problem> {
     let target = world.target(words)?;
     let id = world.id()?;
     let registry = world.registry()?;
-    let seen = look(world.stacks()?, &target.stacks);
+    let seen = world.look(&target.stacks)?;
     let mut answered = match ask(world, &registry, &target, id.as_ref(), &seen) {
-        Err(Problem::Store(why @ StoreError::Unavailable(_))) => Answered {
-            decision: fall_back(world, &target, &seen, &why, true)?,
-            view: None,
-            reserved: false,
-        },
+        Err(Problem::Store(why @ StoreError::Unavailable(_))) => {
+            let name = id.as_ref().map(CorrelationId::as_str);
+            let (view, decision) = match still_against(&registry, &target, name, &seen) {
+                Some((view, decision)) => (Some(view), decision),
+                None => (None, fall_back(world, &target, &seen, &why, true)?),
+            };
+            Answered {
+                decision,
+                view,
+                reserved: false,
+            }
+        }
         other => other?,
     };
     world.tell_scope(&registry);

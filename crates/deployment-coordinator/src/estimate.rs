@@ -1,7 +1,15 @@
-//! What the answer says beyond the decision: the run's page, and how much longer it will take.
+//! What an answer says beyond the decision: the run's page, and how much longer it will take.
 
+use std::time::Duration;
+
+use registry_core::clock::{Clock as _, SystemClock, Timestamp, whole_minutes};
 use registry_core::decide::Decision;
 use registry_core::deployment::ActiveDeployment;
+use registry_core::estimate::Table;
+use registry_core::estimate::watch::{for_stack, not_begun};
+use registry_core::history::file::HistoryFile;
+use registry_core::ids::StackName;
+use registry_core::settings::REGISTRY_DIR;
 use registry_core::slot::{Entry, Standing};
 
 use crate::judge::View;
@@ -24,4 +32,36 @@ pub(crate) fn complete(world: &World, decision: &mut Decision, view: Option<&Vie
 /// Completes one active deployment; `entry` is the registry's, where it has one.
 pub(crate) fn fill(world: &World, active: &mut ActiveDeployment, entry: Option<&Entry>) {
     world.complete(active, entry);
+    // A number more is not worth waiting for an AWS that has just not answered.
+    if active.estimated_remaining_minutes.is_none() && !world.aws_is_silent() {
+        active.estimated_remaining_minutes = remaining(world, active).map(whole_minutes);
+    }
+}
+
+// Of several stacks the one that takes longest is what the deployment waits for.
+fn remaining(world: &World, active: &ActiveDeployment) -> Option<Duration> {
+    let stacks = StackName::parse_list(active.stack_name.as_deref()?).ok()?;
+    let now = SystemClock::default().now();
+    let found = HistoryFile::in_folder(&world.settings().path(&REGISTRY_DIR)).read(now);
+    let source = world.stacks().ok()?;
+    let mut begun = None;
+    let mut usual = None;
+    for stack in stacks {
+        let past = found.history.past(stack.name());
+        let Ok(watched) = for_stack(source, &past, &Table::shipped(), &stack, now) else {
+            world.note_silence();
+            return None;
+        };
+        begun = begun.max(watched.estimate.map(|estimate| estimate.remaining));
+        usual = usual.max(not_begun(&past));
+    }
+    begun.or_else(|| usual.map(|usual| usual.saturating_sub(since_start(active, now))))
+}
+
+fn since_start(active: &ActiveDeployment, now: Timestamp) -> Duration {
+    let started = active
+        .started_at
+        .as_deref()
+        .and_then(Timestamp::parse_rfc3339);
+    started.map_or(Duration::ZERO, |started| now.since(started))
 }

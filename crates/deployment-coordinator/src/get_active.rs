@@ -3,11 +3,11 @@
 use command_line::output::{print_json_lines, print_line};
 use command_line::{Status, print_json};
 use registry_core::clock::Timestamp;
-use registry_core::decide::{Seen, active_entry, active_stack, look, mark_fallback, working};
+use registry_core::decide::{active_entry, active_stack, doubt, mark_fallback, working};
 use registry_core::deployment::ActiveDeployment;
 use registry_core::ids::{Environment, StackName};
 use registry_core::slot::Entry;
-use registry_core::stack::{StackError, StackState, StatusClass};
+use registry_core::stack::StackError;
 use registry_core::store::{Snapshot, StoreError};
 
 use crate::args;
@@ -92,7 +92,7 @@ fn look_at(
         return Ok(());
     }
     let local = registry_core::clock::Clock::now(&registry_core::clock::SystemClock::default());
-    let seen = look(world.stacks()?, stacks);
+    let seen = world.look(stacks)?;
     if let Some((stack, now)) = working(&seen, local) {
         let mut active = active_stack(stack, environment, now);
         if snapshot.is_none() {
@@ -102,27 +102,8 @@ fn look_at(
         found.active.push(active);
         return Ok(());
     }
-    found.doubts.extend(seen.into_iter().filter_map(doubt));
+    found.doubts.extend(seen.iter().filter_map(doubt));
     Ok(())
-}
-
-// A state we have never heard of says neither that something is going on nor that nothing is.
-fn doubt(seen: Seen) -> Option<StackError> {
-    match seen.answer {
-        Err(error) => Some(error),
-        Ok(observed) => match observed.value {
-            StackState::Exists(stack) if stack.status.class() == StatusClass::Unknown => {
-                Some(StackError::Nonsense {
-                    detail: format!(
-                        "the stack {} is in the state {:?}, which is not known",
-                        stack.name,
-                        stack.status.as_str()
-                    ),
-                })
-            }
-            StackState::Exists(_) | StackState::Missing => None,
-        },
-    }
 }
 
 // The stack's own status says more than the registry's, while CloudFormation works on it.
@@ -133,7 +114,7 @@ fn holder(world: &World, entry: &Entry, now: Timestamp) -> Result<ActiveDeployme
         .iter()
         .filter_map(|name| name.parse().ok())
         .collect();
-    let seen = look(world.stacks()?, &stacks);
+    let seen = world.look(&stacks)?;
     if let Some((stack, _)) = working(&seen, now) {
         active.status = Some(stack.status.as_str().to_owned());
     }

@@ -116,6 +116,20 @@ impl View {
     }
 }
 
+/// The registry cannot be written, but it may still be read: what it has against the caller counts. `None`: nothing, or it
+/// cannot be read either.
+pub(crate) fn still_against(
+    registry: &Registry,
+    target: &Target,
+    id: Option<&str>,
+    seen: &[Seen],
+) -> Option<(View, Decision)> {
+    let view = View::take(registry, target, id).ok()?;
+    let decision = view.decide(target, seen);
+    let no = decision.verdict == Verdict::MayNot && decision.source == Source::Registry;
+    no.then_some((view, decision))
+}
+
 /// Decides by CloudFormation alone, because of `why`; or, where the registry is required, cannot tell.
 pub(crate) fn fall_back(
     world: &World,

@@ -1,7 +1,7 @@
 //! `register`: one atomic step, after CloudFormation was asked.
 
 use command_line::{Status, print_json};
-use registry_core::decide::{Decision, Reason, Seen, Verdict, look};
+use registry_core::decide::{Decision, Reason, Seen, Verdict};
 use registry_core::registry::{Decided, Registry, baseline};
 use registry_core::slot::{Difference, Entry, HoldKind, Registration, Request, Standing};
 use registry_core::store::{StoreError, format};
@@ -12,14 +12,14 @@ use crate::args;
 use crate::can_deploy::object;
 use crate::error::Problem;
 use crate::estimate;
-use crate::judge::{View, fall_back, when_busy};
+use crate::judge::{View, fall_back, still_against, when_busy};
 use crate::world::{Target, World};
 
 pub(crate) fn run(world: &World, words: &args::Register) -> Result<Status, Problem> {
     let target = world.target(&words.place)?;
     let (run, url) = run_of(world, &words.run)?;
     let registry = world.registry()?;
-    let seen = look(world.stacks()?, &target.stacks);
+    let seen = world.look(&target.stacks)?;
     let who = Who {
         id: words.id.as_str(),
         run,
@@ -97,6 +97,9 @@ pub(crate) fn take(
     match attempt() {
         Ok(decided) => Ok(Taken::Answered(Box::new(decided))),
         Err(Problem::Store(why @ StoreError::Unavailable(_))) => {
+            if let Some((view, decision)) = still_against(registry, target, id, seen) {
+                return Ok(Taken::Busy(Box::new(view), Box::new(decision)));
+            }
             let decision = fall_back(world, target, seen, &why, true)?;
             Ok(Taken::Alone(Box::new(decision)))
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use command_line::{Status, print_json, signals};
 use registry_core::clock::{Clock, StopSignal, SystemClock, Wake, human_duration};
-use registry_core::decide::{Decision, Seen, Verdict, look};
+use registry_core::decide::{Decision, Seen, Verdict};
 use registry_core::ids::CorrelationId;
 use registry_core::registry::Registry;
 use registry_core::settings::{CHECK_INTERVAL, RESERVATION};
@@ -18,7 +18,7 @@ use crate::args::{self, Place};
 use crate::can_deploy::object;
 use crate::error::Problem;
 use crate::estimate;
-use crate::judge::{View, fall_back, when_busy};
+use crate::judge::{View, fall_back, still_against, when_busy};
 use crate::world::{Target, World};
 
 /// How the waiting ended.
@@ -217,7 +217,7 @@ impl<'a> Waiting<'a> {
     fn poll(&mut self) -> Result<(Turn, Decision), Problem> {
         // In line before CloudFormation is asked: first come, first served.
         let lined_up = self.line_up();
-        let seen = look(self.world.stacks()?, &self.target.stacks);
+        let seen = self.world.look(&self.target.stacks)?;
         let polled = lined_up.and_then(|()| self.ask_registry(&seen));
         let (turn, decision) = match polled {
             Err(Problem::Store(why @ StoreError::Unavailable(_))) => {
@@ -287,6 +287,10 @@ impl<'a> Waiting<'a> {
             return Err(Problem::Usage(format!(
                 "{why} (the registry is required: --require-registry or REGISTRY_REQUIRED)"
             )));
+        }
+        let id = self.ask.as_ref().map(|ask| ask.correlation_id.as_str());
+        if let Some((_, decision)) = still_against(&self.registry, &self.target, id, seen) {
+            return Ok((Turn::Again { place: 0 }, decision));
         }
         let decision = fall_back(self.world, &self.target, seen, why, !self.fallback_told)?;
         self.fallback_told = true;

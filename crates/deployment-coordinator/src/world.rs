@@ -1,11 +1,13 @@
 //! Everything a command works with: settings, console, clock, registry, CloudFormation, GitHub.
 
 use std::io::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use command_line::{Console, Context};
 use registry_core::clock::{Clock, StopSignal, SystemClock};
+use registry_core::decide::{Seen, look};
 use registry_core::deployment::ActiveDeployment;
 use registry_core::ids::{CorrelationId, Environment, StackName};
 use registry_core::registry::{Registry, RunSource};
@@ -24,6 +26,7 @@ pub(crate) struct World {
     context: Context,
     id: Option<CorrelationId>,
     stacks: OnceLock<Result<AwsStacks, StackError>>,
+    silent: AtomicBool,
 }
 
 /// What a command is about.
@@ -54,6 +57,7 @@ impl World {
             context,
             id: common.correlation_id.clone(),
             stacks: OnceLock::new(),
+            silent: AtomicBool::new(false),
         })
     }
 
@@ -145,6 +149,25 @@ impl World {
             Ok(stacks) => Ok(stacks),
             Err(error) => Err(error.clone().into()),
         }
+    }
+
+    /// Asks for every one of `stacks`.
+    pub(crate) fn look(&self, stacks: &[StackName]) -> Result<Vec<Seen>, Problem> {
+        let seen = look(self.stacks()?, stacks);
+        if seen.iter().any(|seen| seen.answer.is_err()) {
+            self.note_silence();
+        }
+        Ok(seen)
+    }
+
+    /// AWS has not answered a question.
+    pub(crate) fn note_silence(&self) {
+        self.silent.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether AWS has left a question unanswered.
+    pub(crate) fn aws_is_silent(&self) -> bool {
+        self.silent.load(Ordering::Relaxed)
     }
 
     /// GitHub, where there are a token and a repository.

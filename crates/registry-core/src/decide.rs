@@ -412,6 +412,27 @@ pub fn all_idle(seen: &[Seen], local: Timestamp) -> bool {
     !seen.is_empty() && seen.iter().all(known) && working(seen, local).is_none()
 }
 
+/// What keeps one from saying that nothing goes on: a question without an answer, or a state we have never heard of.
+#[must_use]
+pub fn doubt(seen: &Seen) -> Option<StackError> {
+    let observed = match &seen.answer {
+        Err(error) => return Some(error.clone()),
+        Ok(observed) => observed,
+    };
+    match &observed.value {
+        StackState::Exists(stack) if stack.status.class() == StatusClass::Unknown => {
+            Some(StackError::Nonsense {
+                detail: format!(
+                    "the stack {} is in the state {:?}, which is not known",
+                    stack.name,
+                    stack.status.as_str()
+                ),
+            })
+        }
+        StackState::Exists(_) | StackState::Missing => None,
+    }
+}
+
 fn together<'a>(seen: &'a [Seen], question: &Question<'_>) -> Together<'a> {
     if let Some((stack, now)) = working(seen, question.now) {
         return Together::InProgress(stack, now);

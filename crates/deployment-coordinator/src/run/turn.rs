@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use registry_core::clock::{StopSignal, human_duration};
-use registry_core::decide::{Decision, Verdict, look};
+use registry_core::decide::{Decision, Verdict};
 use registry_core::ids::CorrelationId;
 use registry_core::registry::Registry;
 use registry_core::slot::{Entry, HoldKind, Registration};
@@ -91,7 +91,7 @@ fn too_late(plan: &Plan, waited: Duration, why: String) -> Turn {
 
 // `None`: not now, after all.
 fn register(world: &World, plan: &Plan, registry: &Registry) -> Result<Option<Turn>, Problem> {
-    let seen = look(world.stacks()?, &plan.target.stacks);
+    let seen = world.look(&plan.target.stacks)?;
     let who = Who {
         id: plan.id.as_str(),
         run: plan.run.clone(),

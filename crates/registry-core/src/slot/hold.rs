@@ -181,6 +181,7 @@ impl Slot {
         entry.beat = Some(now.beat());
         entry.updated_at = now.at;
         self.last_token = self.last_token.max(entry.fencing_token.unwrap_or(0));
+        self.leave(id);
         self.holds.push(entry.clone());
         BeatAnswer::StillHolds(Box::new(entry))
     }

@@ -1,5 +1,8 @@
 //! The registry as one JSON file: one lock, one rename, one transaction.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, ErrorKind, Write as _};
@@ -24,6 +27,9 @@ pub struct FileStore {
     folder: PathBuf,
     clock: Arc<dyn Clock>,
     patience: Patience,
+    // For the negative control: a lock that nobody else takes is no lock.
+    #[cfg(test)]
+    other_lock: Option<PathBuf>,
 }
 
 impl std::fmt::Debug for FileStore {
@@ -44,6 +50,8 @@ impl FileStore {
                 folder,
                 clock,
                 patience: Patience::REGISTRY,
+                #[cfg(test)]
+                other_lock: None,
             }),
         }
     }
@@ -154,7 +162,10 @@ impl Store for FileStore {
         // One file may have several names through links; its lock has one.
         let path = atomic::resolve(&self.path())
             .map_err(|error| unavailable("read", &self.path(), &error))?;
-        with_lock(&lock_path(&path), &*self.clock, self.patience, |held| {
+        let lock = lock_path(&path);
+        #[cfg(test)]
+        let lock = self.other_lock.clone().unwrap_or(lock);
+        with_lock(&lock, &*self.clock, self.patience, |held| {
             self.change(held, &path, touches, change)
         })
         .map_err(StoreError::of_lock)?

@@ -4,11 +4,13 @@
 //! from, so that fields we do not know survive, at every level.
 
 mod record;
+#[cfg(test)]
+mod tests;
 
 use serde_json::{Map, Value, json};
 use thiserror::Error;
 
-use crate::slot::{Entry, Kept, Slot};
+use crate::slot::{Entry, Slot};
 use record::{
     entry_from, entry_to, freeze_from, freeze_to, merge, reservation_from, reservation_to,
     tombstone_from, tombstone_to, waiter_from, waiter_to,
@@ -187,8 +189,11 @@ fn belongs(value: &Value, environment: &str) -> bool {
     value.is_object() && environment_of(value) == environment
 }
 
-fn identity(value: &Value) -> (Option<&Value>, Option<&Value>) {
-    (value.get("correlation_id"), value.get("started_at"))
+fn identity(value: &Value) -> (Option<String>, Option<String>) {
+    (
+        record::text(value, "correlation_id"),
+        record::text(value, "started_at"),
+    )
 }
 
 fn place(entry: Entry, slot: &mut Slot) {
@@ -220,7 +225,8 @@ fn read_environment(record: &Map<String, Value>, slot: &mut Slot) {
         .collect();
     slot.reservation = object("reservation").map(reservation_from);
     slot.freeze = object("freeze").map(freeze_from);
-    slot.kept = Kept(record.clone());
+    let whole = Value::Object(record.clone());
+    slot.kept = record::kept_without(&whole, &["queue", "reservation", "freeze"]);
 }
 
 fn write_environment(slot: &Slot) -> Value {

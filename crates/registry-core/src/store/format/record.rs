@@ -41,7 +41,23 @@ fn kept(value: &Value) -> Kept {
     Kept(value.as_object().cloned().unwrap_or_default())
 }
 
-fn text(value: &Value, key: &str) -> Option<String> {
+/// As [`kept`], less the records in `parts`, which keep what is theirs themselves.
+pub(super) fn kept_without(value: &Value, parts: &[&str]) -> Kept {
+    let mut kept = kept(value);
+    for part in parts {
+        if kept
+            .0
+            .get(*part)
+            .is_some_and(|value| value.is_object() || value.is_array())
+        {
+            kept.0.shift_remove(*part);
+        }
+    }
+    kept
+}
+
+/// A text, also one that was written as a number.
+pub(super) fn text(value: &Value, key: &str) -> Option<String> {
     match value.get(key)? {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
@@ -104,7 +120,7 @@ pub(super) fn entry_from(value: &Value) -> Entry {
         baseline: baseline.into_iter().flatten().map(baseline_from).collect(),
         last_outcome: object(value, "last_outcome").map(outcome_from),
         ended: object(value, "ended").map(ended_from),
-        kept: kept(value),
+        kept: kept_without(value, &["baseline", "last_outcome", "ended"]),
     }
 }
 
@@ -152,7 +168,7 @@ fn keep_what_was_not_read(fields: &mut Map<String, Value>, old: &Map<String, Val
         let nothing = value.is_null() || value.as_str() == Some("");
         let known_word = matches!(
             key.as_str(),
-            "kind" | "status" | "stack_name" | "workflow_run_id"
+            "correlation_id" | "kind" | "status" | "stack_name" | "workflow_run_id"
         );
         !(there && ((nothing && unread(key)) || (known_word && same_text(key, value))))
             && !(there && key == "kind" && value.is_null())
@@ -249,7 +265,7 @@ pub(super) fn tombstone_from(value: &Value) -> Tombstone {
         environment: text(value, "environment").unwrap_or_default(),
         fencing_token: count(value, "fencing_token"),
         ended: ended_from(value.get("ended").unwrap_or(&Value::Null)),
-        kept: kept(value),
+        kept: kept_without(value, &["ended"]),
     }
 }
 

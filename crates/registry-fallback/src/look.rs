@@ -1,0 +1,87 @@
+//! Which stacks are asked for, and what CloudFormation says about them.
+
+use command_line::Context;
+use registry_core::clock::{Clock as _, SystemClock, Timestamp};
+use registry_core::decide::{self, Seen, active_stack, mark_fallback};
+use registry_core::deployment::ActiveDeployment;
+use registry_core::ids::{Environment, StackName};
+use registry_core::settings;
+use registry_core::stack::{Stack, StackError};
+use stack_client::AwsStacks;
+
+use crate::Problem;
+
+/// An environment and what CloudFormation said about its stacks.
+pub(crate) struct View {
+    pub(crate) environment: String,
+    pub(crate) seen: Vec<Seen>,
+}
+
+impl View {
+    /// What CloudFormation is working on, as the contract's `active_deployment`.
+    pub(crate) fn active(&self) -> Option<ActiveDeployment> {
+        decide::working(&self.seen, local_now())
+            .map(|(stack, now)| describe(stack, &self.environment, now))
+    }
+
+    /// What keeps one from saying that nothing goes on.
+    pub(crate) fn doubts(&self) -> Vec<StackError> {
+        self.seen.iter().filter_map(decide::doubt).collect()
+    }
+}
+
+fn describe(stack: &Stack, environment: &str, now: Timestamp) -> ActiveDeployment {
+    let mut active = active_stack(stack, environment, now);
+    mark_fallback(&mut active);
+    active
+}
+
+/// This machine's own clock; only where AWS gave no time of its own.
+pub(crate) fn local_now() -> Timestamp {
+    SystemClock::default().now()
+}
+
+/// Asks for the stacks of `named`; with no name those of ENVIRONMENT, else STACK_NAME, else of every environment.
+pub(crate) fn look(context: &Context, named: Option<&Environment>) -> Result<Vec<View>, Problem> {
+    let source = AwsStacks::new(&context.settings)?;
+    let views = wanted(context, named)?
+        .into_iter()
+        .map(|(environment, stacks)| View {
+            environment,
+            seen: decide::look(&source, &stacks),
+        })
+        .collect();
+    Ok(views)
+}
+
+fn wanted(
+    context: &Context,
+    named: Option<&Environment>,
+) -> Result<Vec<(String, Vec<StackName>)>, Problem> {
+    let settings = &context.settings;
+    let by_setting = settings.text(&settings::ENVIRONMENT);
+    let stack = settings.text(&settings::STACK_NAME);
+    let given = (named.is_none() && !stack.is_empty()).then_some(stack.as_str());
+    let environment = match named {
+        Some(environment) => Some(environment.clone()),
+        None if !by_setting.is_empty() => Some(by_setting.parse()?),
+        None => None,
+    };
+    if let Some(environment) = environment {
+        let stacks = settings.stacks(&environment, given)?;
+        return Ok(vec![(environment.to_string(), stacks)]);
+    }
+    if let Some(stack) = given {
+        let stacks = StackName::parse_list(stack)?;
+        let environment = stacks
+            .first()
+            .and_then(|stack| settings.environment_of(stack));
+        let name = environment.map_or_else(String::new, |environment| environment.to_string());
+        return Ok(vec![(name, stacks)]);
+    }
+    Ok(settings
+        .environments()
+        .into_iter()
+        .map(|(environment, stacks)| (environment.to_string(), stacks))
+        .collect())
+}
