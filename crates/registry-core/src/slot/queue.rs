@@ -74,13 +74,18 @@ impl Slot {
         }
     }
 
-    // Keeps the place of one who has it; a second `wait` of the same id takes it over.
+    // Keeps the place of one who has it; a second `wait` of the same id takes it over. A beat that is still young is not written
+    // anew: the poll intervals of `wait` are a third of its lease, so this spares only those who ask much more often.
     fn stand_in_line(&mut self, ask: &Ask, now: &Now) {
         if let Some(waiter) = self
             .queue
             .iter_mut()
             .find(|waiter| waiter.correlation_id == ask.correlation_id)
         {
+            let same = waiter.lease == ask.lease && waiter.process == ask.process;
+            if same && now.age(&waiter.beat) < ask.lease / 4 {
+                return;
+            }
             waiter.beat = now.beat();
             waiter.lease = ask.lease;
             waiter.process.clone_from(&ask.process);

@@ -1,0 +1,240 @@
+//! 64 clients, one reply in a hundred lost after the server acted on it, half the clocks an hour off: never two holders, tokens
+//! that only grow, nobody served out of turn. And the same with the conditions taken out, which must go wrong.
+
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Barrier, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use registry_core::clock::{Clock, SystemClock};
+use registry_core::registry::Registry;
+use registry_core::slot::{Poll, Registration};
+
+use crate::emulator::dynalite;
+use crate::fixture::{ask, end, new_table, no_stack, register, store};
+use crate::proxy::{self, Mischief};
+
+const CLIENTS: usize = 64;
+const STACK: &str = "Stack";
+
+/// Each of these waits for all that came before it, so that the time grows with the square of their number.
+const WAITERS: usize = 16;
+
+/// How many rounds; more with `STRESS_ROUNDS`, and then all 64 wait, too.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests are told by the environment how long to run"
+)]
+fn rounds(usual: usize) -> usize {
+    std::env::var("STRESS_ROUNDS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(usual)
+}
+
+fn clients(count: usize, table: &str, port: u16) -> Vec<Registry> {
+    (0..count)
+        .map(|number| {
+            let off_by = if number % 2 == 0 { 3600 } else { 0 };
+            Registry::over(Box::new(store(table, port, off_by)))
+        })
+        .collect()
+}
+
+/// What everybody saw.
+#[derive(Default)]
+struct Watch {
+    inside: AtomicI64,
+    together: AtomicU64,
+    grants: AtomicU64,
+    tokens: Mutex<Vec<u64>>,
+}
+
+impl Watch {
+    fn enter(&self, token: u64) {
+        if self.inside.fetch_add(1, Ordering::SeqCst) > 0 {
+            self.together.fetch_add(1, Ordering::SeqCst);
+        }
+        self.grants.fetch_add(1, Ordering::SeqCst);
+        self.tokens
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(token);
+    }
+
+    fn leave(&self) {
+        self.inside.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    fn tokens_only_grow(&self) -> bool {
+        let tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        tokens.windows(2).all(|pair| pair[0] < pair[1])
+    }
+}
+
+// All ask at once, round after round; whoever is told yes is alone until everybody has asked.
+fn race(table: &str, port: u16, rounds: usize) -> Watch {
+    let watch = Watch::default();
+    let line = Barrier::new(CLIENTS);
+    thread::scope(|scope| {
+        for (number, registry) in clients(CLIENTS, table, port).into_iter().enumerate() {
+            let (watch, line) = (&watch, &line);
+            scope.spawn(move || {
+                for round in 0..rounds {
+                    let id = format!("client-{number}-{round}");
+                    line.wait();
+                    let answer = register(&registry, "production", &id, &[STACK]);
+                    let granted = match &answer {
+                        Registration::Granted(entry) | Registration::Already(entry) => {
+                            watch.enter(entry.fencing_token.unwrap());
+                            true
+                        }
+                        Registration::Refused(_) => false,
+                        Registration::Different(..) => panic!("{answer:?}"),
+                    };
+                    line.wait();
+                    if granted {
+                        watch.leave();
+                        registry.end(&end(&id)).unwrap();
+                    }
+                }
+            });
+        }
+    });
+    watch
+}
+
+#[test]
+fn of_64_that_ask_at_once_one_is_told_yes_needs_dynalite() {
+    let Some(emulator) = dynalite() else { return };
+    let table = new_table(emulator.port);
+    let mischief = Mischief {
+        lose_one_in: 100,
+        ..Mischief::default()
+    };
+    let (port, lost) = proxy::start(emulator.port, mischief);
+    let rounds = rounds(10);
+    let watch = race(&table, port, rounds);
+    assert_eq!(watch.together.into_inner(), 0, "two held it at a time");
+    assert_eq!(
+        watch.grants.into_inner(),
+        rounds as u64,
+        "a round without a winner"
+    );
+    let tokens = watch.tokens.into_inner().unwrap();
+    assert!(
+        tokens.windows(2).all(|pair| pair[0] < pair[1]),
+        "{tokens:?}"
+    );
+    assert!(
+        lost.load(Ordering::Relaxed) > 10,
+        "the proxy lost no replies"
+    );
+}
+
+#[test]
+fn without_conditions_the_same_race_goes_wrong_needs_dynalite() {
+    let Some(emulator) = dynalite() else { return };
+    let table = new_table(emulator.port);
+    let mischief = Mischief {
+        unconditional: true,
+        ..Mischief::default()
+    };
+    let (port, _) = proxy::start(emulator.port, mischief);
+    let watch = race(&table, port, 3);
+    assert!(
+        watch.together.load(Ordering::SeqCst) > 0 && !watch.tokens_only_grow(),
+        "the race cannot tell a registry that excludes from one that does not"
+    );
+}
+
+/// When a waiter had its place for certain, and when it was granted the environment at the latest and at the earliest.
+#[derive(Debug, Clone, Copy)]
+struct Turn {
+    began_to_wait: u64,
+    had_its_place: u64,
+    began_the_poll: u64,
+    was_granted: u64,
+}
+
+#[test]
+fn nobody_is_served_out_of_turn_needs_dynalite() {
+    let Some(emulator) = dynalite() else { return };
+    let table = new_table(emulator.port);
+    let mischief = Mischief {
+        lose_one_in: 100,
+        ..Mischief::default()
+    };
+    let (port, _) = proxy::start(emulator.port, mischief);
+    let steps = Arc::new(AtomicU64::new(0));
+    let step = move || steps.fetch_add(1, Ordering::SeqCst);
+    let watch = Watch::default();
+    let turns = Mutex::new(Vec::new());
+    let waiters = if rounds(0) > 0 { CLIENTS } else { WAITERS };
+    thread::scope(|scope| {
+        for (number, registry) in clients(waiters, &table, port).into_iter().enumerate() {
+            let (watch, turns, step) = (&watch, &turns, step.clone());
+            scope.spawn(move || {
+                for round in 0..rounds(1) {
+                    let id = format!("waiter-{number}-{round}");
+                    let began_to_wait = step();
+                    registry.enqueue("production", &ask(&id)).unwrap();
+                    let had_its_place = step();
+                    let began_the_poll = wait(&registry, &id, &step);
+                    let was_granted = step();
+                    let Registration::Granted(entry) =
+                        register(&registry, "production", &id, &[STACK])
+                    else {
+                        panic!("{id} was granted the environment and could not register");
+                    };
+                    watch.enter(entry.fencing_token.unwrap());
+                    turns.lock().unwrap().push(Turn {
+                        began_to_wait,
+                        had_its_place,
+                        began_the_poll,
+                        was_granted,
+                    });
+                    watch.leave();
+                    registry.end(&end(&id)).unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(
+        watch.together.load(Ordering::SeqCst),
+        0,
+        "two held it at a time"
+    );
+    assert!(watch.tokens_only_grow());
+    let turns = turns.into_inner().unwrap();
+    assert_eq!(turns.len(), waiters * rounds(1));
+    for first in &turns {
+        for second in &turns {
+            let came_first = first.had_its_place < second.began_to_wait;
+            let served_second = second.was_granted < first.began_the_poll;
+            assert!(
+                !(came_first && served_second),
+                "{second:?} overtook {first:?}"
+            );
+        }
+    }
+}
+
+// Polls until the environment is free for `id`; returns the step at which the poll that said so began.
+fn wait(registry: &Registry, id: &str, step: &impl Fn() -> u64) -> u64 {
+    let stacks = [STACK.to_owned()];
+    for _ in 0..10_000 {
+        let began = step();
+        let answer = registry.poll("production", &ask(id), &stacks, &no_stack(&[STACK]));
+        match answer.unwrap().answer {
+            Poll::Free(_) => return began,
+            // Who is far behind asks seldom, as a real one does: 64 that ask all the time would only see each other.
+            Poll::Waiting(_, place) => {
+                let pause = Duration::from_millis(20) * place.try_into().unwrap();
+                let _awake = SystemClock::default().sleep(pause);
+            }
+            Poll::Removed(tombstone) => panic!("{tombstone:?}"),
+        }
+    }
+    panic!("{id} was never served");
+}
