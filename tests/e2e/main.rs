@@ -7,6 +7,7 @@
 mod decision;
 mod hostile;
 mod registry_trouble;
+mod run;
 
 use std::path::Path;
 use std::sync::LazyLock;

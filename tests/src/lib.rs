@@ -18,4 +18,4 @@ pub use outcome::Outcome;
 pub use poll::{eventually, pause};
 pub use programs::{Built, PROGRAMS, Programs};
 pub use tools::{Server, tool};
-pub use world::{ID, STACK, World};
+pub use world::{ID, Running, STACK, World};

@@ -60,6 +60,9 @@ pub(crate) enum Command {
     /// A whole deployment: wait, register, tell Slack, watch, run COMMAND, tell how it ended, clean up
     #[command(after_help = RUN_HELP)]
     Run(Run),
+    /// Look after the monitor of a run, which starts this itself
+    #[command(hide = true)]
+    KeepWatch(KeepWatch),
 }
 
 const RUN_HELP: &str = "\
@@ -215,7 +218,17 @@ pub(crate) struct Run {
     /// What becomes of COMMAND when somebody else ends its hold
     #[arg(long, value_name = "WHAT", default_value = "end")]
     pub(crate) on_lost: OnLost,
+    /// Start no monitor: Slack hears of the start and the end only
+    #[arg(long)]
+    pub(crate) no_monitor: bool,
     /// What deploys, with its arguments, after --
     #[arg(last = true, value_name = "COMMAND")]
     pub(crate) command: Vec<std::ffi::OsString>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct KeepWatch {
+    pub(crate) id: CorrelationId,
+    pub(crate) stacks: String,
+    pub(crate) channel: String,
 }

@@ -67,5 +67,6 @@ fn dispatch(world: &World, command: Command) -> Result<Status, Problem> {
         Command::Freeze(words) => freeze::freeze(world, &words),
         Command::Thaw(words) => freeze::thaw(world, &words),
         Command::Run(words) => run::run(world, &words),
+        Command::KeepWatch(words) => run::keep_watch(world, &words),
     }
 }

@@ -6,6 +6,7 @@ mod beats;
 mod child;
 mod course;
 mod ending;
+mod keeper;
 mod program;
 mod slack;
 mod turn;
@@ -27,6 +28,8 @@ use registry_core::slot::Entry;
 use self::beats::{Beater, Beats};
 use self::child::Running;
 use self::course::{Action, Course, Event, Exit, Signal};
+use self::keeper::Watch;
+pub(crate) use self::keeper::keep_watch;
 use self::slack::Teller;
 use self::turn::Turn;
 use crate::args;
@@ -56,6 +59,7 @@ struct Plan {
     url: Option<String>,
     channel: Option<String>,
     on_lost: args::OnLost,
+    watched: bool,
 }
 
 pub(crate) fn run(world: &World, words: &args::Run) -> Result<Status, Problem> {
@@ -129,6 +133,7 @@ fn plan(world: &World, words: &args::Run) -> Result<Result<Plan, program::Unfit>
         url: words.url.clone(),
         channel: words.channel.clone(),
         on_lost: words.on_lost,
+        watched: !words.no_monitor,
     }))
 }
 
@@ -258,6 +263,7 @@ impl Deployment<'_> {
         let mut course = Course::new(plan.on_lost, child::shares_terminal());
         let begun = clock.boot();
         let beats = self.beat()?;
+        let watch = plan.watched.then(|| Watch::start(world, plan)).flatten();
         let exit = match stop.signal() {
             Some(number) => {
                 course.stopped_by = Some(Signal::from_number(number));
@@ -283,6 +289,9 @@ impl Deployment<'_> {
         self.teller
             .tell(ending::notification(plan, &course, &result));
         ending::record(world, plan, &course, &result);
+        if let Some(watch) = watch {
+            watch.end(course.hurry);
+        }
         ending::tell(world, plan, &course, &result);
         if !self.teller.finish(course.hurry, &self.events) {
             world

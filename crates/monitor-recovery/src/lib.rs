@@ -11,7 +11,6 @@ use std::time::Duration;
 use command_line::console::Level;
 use command_line::{Arguments as _, Console, Context, Status, signals};
 use registry_core::clock::{Clock, SystemClock, Wake, human_duration};
-use registry_core::notification::Notification;
 use registry_core::store::atomic;
 use registry_core::store::lock::{LockError, Patience, with_lock};
 use registry_core::text::Masker;
@@ -111,7 +110,7 @@ fn look_after(plan: &Plan, journal: &Journal, alerts: &Alerts<'_>, clock: &dyn C
     let mut last_trouble = String::new();
     loop {
         let end = keeper.tick(clock, &mut |report| {
-            let (level, message) = words(report);
+            let (level, message) = (level(report), report.sentence());
             // The same trouble is said once, not with every look.
             if let Report::Trouble { what } = report {
                 if *what == last_trouble {
@@ -120,7 +119,7 @@ fn look_after(plan: &Plan, journal: &Journal, alerts: &Alerts<'_>, clock: &dyn C
                 last_trouble.clone_from(what);
             }
             say(level, &message);
-            if let Some(error) = alerts.tell(report, &message) {
+            if let Some(error) = alerts.tell(report) {
                 say(
                     Level::Warning,
                     &format!("a Slack message could not be queued: {error}"),
@@ -161,39 +160,11 @@ fn finish(end: &End, say: &dyn Fn(Level, &str)) -> Status {
     }
 }
 
-fn words(report: &Report) -> (Level, String) {
+fn level(report: &Report) -> Level {
     match report {
-        Report::Crashed { how } => (
-            Level::Warning,
-            format!("The deployment monitor is not running: {how}. It is restarted"),
-        ),
-        Report::Hung { pid, silent_for } => (
-            Level::Warning,
-            format!(
-                "The deployment monitor (process {pid}) has given no sign of life for {}. It is ended and restarted",
-                human_duration(*silent_for)
-            ),
-        ),
-        Report::Restarted { pid, restarts } => (
-            Level::Success,
-            format!(
-                "The deployment monitor works again (process {pid}, restart {restarts} within five minutes)"
-            ),
-        ),
-        Report::Trouble { what } => (Level::Warning, what.clone()),
-        Report::GaveUp { how, last_lines } => {
-            let lines = if last_lines.is_empty() {
-                "It left no log lines".to_owned()
-            } else {
-                format!("Its last log lines: {}", last_lines.join(" | "))
-            };
-            (
-                Level::Error,
-                format!(
-                    "The deployment monitor is not restarted any more: {how}. {lines}. The deployment itself goes on unwatched"
-                ),
-            )
-        }
+        Report::Crashed { .. } | Report::Hung { .. } | Report::Trouble { .. } => Level::Warning,
+        Report::Restarted { .. } => Level::Success,
+        Report::GaveUp { .. } => Level::Error,
     }
 }
 
@@ -205,27 +176,11 @@ struct Alerts<'a> {
 
 impl Alerts<'_> {
     // Returns why it could not be queued.
-    fn tell(&self, report: &Report, message: &str) -> Option<String> {
-        let kind = match report {
-            Report::Crashed { .. } => "crashed",
-            Report::Hung { .. } => "hung",
-            Report::Restarted { .. } => "restarted",
-            Report::GaveUp { .. } => "gave-up",
-            Report::Trouble { .. } => return None,
-        };
-        let note = Notification::Alert {
-            id: self.spec.id.to_string(),
-            stack: self.spec.names(),
-            message: message.to_owned(),
-        };
+    fn tell(&self, report: &Report) -> Option<String> {
+        let (note, key) = report.alert(self.spec, self.clock.now())?;
         let options = Options {
             channel: self.spec.channel.clone(),
-            key: Some(format!(
-                "{}.{}.recovery.{}.{kind}",
-                self.spec.id,
-                self.spec.names(),
-                self.clock.now().millis()
-            )),
+            key: Some(key),
             at: None,
         };
         self.slack
@@ -249,23 +204,5 @@ impl Alerts<'_> {
         };
         // What Slack does not take stays queued, and says so in `slack-retry-queue status`.
         let _report = self.slack.process(effort, &mut |_, _| {});
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn giving_up_tells_the_last_lines() {
-        let (_, message) = words(&Report::GaveUp {
-            how: "its last exit status was 101".to_owned(),
-            last_lines: vec!["t INFO a".to_owned(), "t EVENT b".to_owned()],
-        });
-        assert_eq!(
-            message,
-            "The deployment monitor is not restarted any more: its last exit status was 101. \
-             Its last log lines: t INFO a | t EVENT b. The deployment itself goes on unwatched"
-        );
     }
 }

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use std::process::{Child, ExitStatus};
 use std::time::Duration;
 
-use registry_core::clock::{BootInstant, Clock, Wake, human_duration};
+use registry_core::clock::{BootInstant, Clock, Timestamp, Wake, human_duration};
+use registry_core::notification::Notification;
 
 use crate::files;
 use crate::life::{self, Life};
 use crate::log_end::{self, LogEnd};
-use crate::spec::MonitorSpec;
+use crate::spec::{MonitorSpec, StartError};
 use crate::window::{MOST, SPAN, Window};
 
 /// A started monitor must hold its lock within so long.
@@ -18,6 +19,9 @@ const VERIFY: Duration = Duration::from_secs(10);
 
 /// A monitor that is being started by somebody else is waited for so long before its absence counts.
 const APPEARS_WITHIN: Duration = Duration::from_secs(5);
+
+/// A monitor that is asked to end has so long for it; what it has written down is whole at every moment.
+const ENDS_WITHIN: Duration = Duration::from_secs(3);
 
 /// Between two restarts of a monitor that dies at once.
 const BREATH: Duration = Duration::from_secs(1);
@@ -56,6 +60,60 @@ pub enum Report {
         /// Its log's last lines, oldest first.
         last_lines: Vec<String>,
     },
+}
+
+impl Report {
+    /// It as a sentence or two for a person.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        match self {
+            Self::Crashed { how } => {
+                format!("The deployment monitor is not running: {how}. It is restarted")
+            }
+            Self::Hung { pid, silent_for } => format!(
+                "The deployment monitor (process {pid}) has given no sign of life for {}. It is ended and restarted",
+                human_duration(*silent_for)
+            ),
+            Self::Restarted { pid, restarts } => format!(
+                "The deployment monitor works again (process {pid}, restart {restarts} within five minutes)"
+            ),
+            Self::Trouble { what } => what.clone(),
+            Self::GaveUp { how, last_lines } => {
+                let lines = if last_lines.is_empty() {
+                    "It left no log lines".to_owned()
+                } else {
+                    format!("Its last log lines: {}", last_lines.join(" | "))
+                };
+                format!(
+                    "The deployment monitor is not restarted any more: {how}. {lines}. The deployment itself goes on unwatched"
+                )
+            }
+        }
+    }
+
+    /// The alert that people should read about it, and the name under which that is queued once; `None`: it is only for the log.
+    #[must_use]
+    pub fn alert(&self, spec: &MonitorSpec, at: Timestamp) -> Option<(Notification, String)> {
+        let kind = match self {
+            Self::Crashed { .. } => "crashed",
+            Self::Hung { .. } => "hung",
+            Self::Restarted { .. } => "restarted",
+            Self::GaveUp { .. } => "gave-up",
+            Self::Trouble { .. } => return None,
+        };
+        let note = Notification::Alert {
+            id: spec.id.to_string(),
+            stack: spec.names(),
+            message: self.sentence(),
+        };
+        let key = format!(
+            "{}.{}.recovery.{}.{kind}",
+            spec.id,
+            spec.names(),
+            at.millis()
+        );
+        Some((note, key))
+    }
 }
 
 /// Why there is nothing left to keep alive.
@@ -101,6 +159,36 @@ impl Keeper {
     #[must_use]
     pub fn spec(&self) -> &MonitorSpec {
         &self.spec
+    }
+
+    /// Starts the monitor as a child of this process, which [`Keeper::end`] ends.
+    pub fn start(&mut self) -> Result<(), StartError> {
+        self.child = Some(self.spec.start()?);
+        Ok(())
+    }
+
+    /// Ends the monitor if it was started here, and waits for that; one that somebody else started is left alone. `clock` must
+    /// not be one that was stopped.
+    pub fn end(&mut self, clock: &dyn Clock) {
+        const STEP: Duration = Duration::from_millis(20);
+        let Some(mut child) = self.child.take() else {
+            return;
+        };
+        // Not reaped yet, so the number is its own. It may have ended by itself.
+        let _gone = rustix::process::kill_process(
+            rustix::process::Pid::from_child(&child),
+            rustix::process::Signal::TERM,
+        );
+        let began = clock.boot();
+        while matches!(child.try_wait(), Ok(None)) {
+            let waited = clock.boot().since_boot.saturating_sub(began.since_boot);
+            if waited >= ENDS_WITHIN {
+                let _gone = child.kill();
+                let _reaped = child.wait();
+                return;
+            }
+            let _woken = clock.sleep(STEP);
+        }
     }
 
     /// One look, and what follows from it. `tell` hears each report as it happens. `Some` when there is nothing left to do.
@@ -276,5 +364,24 @@ impl Keeper {
                 .map(str::to_owned),
         );
         lines
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn giving_up_tells_the_last_lines() {
+        let message = Report::GaveUp {
+            how: "its last exit status was 101".to_owned(),
+            last_lines: vec!["t INFO a".to_owned(), "t EVENT b".to_owned()],
+        }
+        .sentence();
+        assert_eq!(
+            message,
+            "The deployment monitor is not restarted any more: its last exit status was 101. \
+             Its last log lines: t INFO a | t EVENT b. The deployment itself goes on unwatched"
+        );
     }
 }

@@ -4,4 +4,5 @@
 mod endings;
 mod place;
 mod turns;
+mod watch;
 mod words;

@@ -10,6 +10,7 @@ use std::fs::File;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
@@ -28,6 +29,23 @@ pub(crate) struct Place {
     folder: tempfile::TempDir,
     variables: BTreeMap<String, String>,
 }
+
+/// The program alone in a folder, so that it finds no monitor beside itself but the one on PATH.
+static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("alone");
+    std::fs::create_dir_all(&folder).unwrap();
+    let fresh = folder.join(format!("fresh.{}", std::process::id()));
+    std::fs::hard_link(env!("CARGO_BIN_EXE_deployment-coordinator"), &fresh).unwrap();
+    let program = folder.join("deployment-coordinator");
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a test's file outlives no power cut"
+    )]
+    std::fs::rename(&fresh, &program).unwrap();
+    // Renaming one link of a file over another does nothing at all, says POSIX.
+    drop(std::fs::remove_file(&fresh));
+    program
+});
 
 /// A `run` that was started.
 pub(crate) struct Started {
@@ -67,7 +85,7 @@ impl Place {
         let folder = tempfile::tempdir().unwrap();
         let (home, aws_url, slack_url) = (folder.path().display(), aws.url(), slack.api_url());
         let variables = [
-            ("PATH", "/usr/bin:/bin".to_owned()),
+            ("PATH", format!("{home}/bin:/usr/bin:/bin")),
             ("HOME", home.to_string()),
             ("USER", "tester".to_owned()),
             ("AWS_ENDPOINT_URL", aws_url),
@@ -107,6 +125,15 @@ impl Place {
         std::fs::read_to_string(self.path(name)).unwrap_or_default()
     }
 
+    /// A monitor that does nothing but note that it began (with its words) and that it was ended.
+    pub(crate) fn monitor(&self) {
+        std::fs::create_dir(self.path("bin")).unwrap();
+        self.script(
+            "bin/deployment-monitor",
+            "trap 'kill $!; echo yes > monitor.ended; exit' TERM\nsleep 300 &\necho \"$*\" > monitor.began\nwait",
+        );
+    }
+
     /// An executable script.
     #[expect(
         clippy::disallowed_methods,
@@ -121,7 +148,7 @@ impl Place {
     }
 
     pub(crate) fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_deployment-coordinator"));
+        let mut command = Command::new(&*PROGRAM);
         command
             .args(words)
             .current_dir(self.folder.path())

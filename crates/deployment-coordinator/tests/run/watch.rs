@@ -1,0 +1,137 @@
+//! The monitor under `run`, and what becomes of everything when `run` itself is killed.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "what a test cannot set up has failed it"
+)]
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use serde_json::{Value, json};
+
+use crate::place::{ID, Place, STACK, until};
+
+fn group(place: &Place, file: &str) -> Pid {
+    Pid::from_raw(place.read(file).trim().parse().unwrap()).unwrap()
+}
+
+#[test]
+fn the_monitor_begins_and_ends_with_the_run() {
+    let place = Place::new();
+    place.monitor();
+    let script = place.script(
+        "deploy",
+        "while [ ! -e monitor.began ]; do sleep 0.02; done; test ! -e monitor.ended",
+    );
+    place
+        .run(&[
+            "run",
+            "production",
+            "--id",
+            ID,
+            "--channel",
+            "C0A95T7UU4R",
+            "--",
+            &script,
+        ])
+        .exits(0);
+    let words = format!("--detach -- {ID} {STACK} C0A95T7UU4R deployment-monitor.log\n");
+    assert_eq!(place.read("monitor.began"), words);
+    assert_eq!(place.read("monitor.ended"), "yes\n");
+    place.is_clean();
+}
+
+#[test]
+fn without_a_monitor_the_deployment_goes_on_and_says_so() {
+    let place = Place::new();
+    place
+        .deploy(&["true"])
+        .exits(0)
+        .says("nobody watches this deployment");
+    place.monitor();
+    place
+        .run(&["run", "production", "--no-monitor", "--", "true"])
+        .exits(0);
+    assert!(!place.path("monitor.began").exists());
+}
+
+#[test]
+fn killed_with_9_it_takes_its_monitor_along_and_its_hold_frees_itself() {
+    let place = Place::new();
+    place.monitor();
+    let script = place.script("deploy", "echo $$ > ready\nsleep 300");
+    let started = place.start("run", &["run", "production", "--id", ID, "--", &script]);
+    until("both run", || {
+        place.path("ready").exists() && place.path("monitor.began").exists()
+    });
+    started.signal(Signal::KILL);
+    drop(started.ended());
+    until("the monitor is ended", || {
+        place.path("monitor.ended").exists()
+    });
+    let command = group(&place, "ready");
+    until("only the command lives", || {
+        let left = place.processes();
+        left.len() == 2
+            && left
+                .iter()
+                .all(|line| line.contains("deploy") || line.contains("sleep 300"))
+    });
+    kill_process_group(command, Signal::KILL).unwrap();
+    until("nothing lives", || place.processes().is_empty());
+    // Nobody beats any more: the hold stays as it is for now.
+    assert_eq!(
+        place.deployments(),
+        [(ID.to_owned(), "IN_PROGRESS".to_owned())]
+    );
+    place
+        .run(&[
+            "run",
+            "production",
+            "--id",
+            "early",
+            "--wait",
+            "300ms",
+            "--",
+            "true",
+        ])
+        .exits(124);
+    last_beat_was(&place, 16);
+    place
+        .run(&["run", "production", "--id", "next", "--", "true"])
+        .exits(0)
+        .says("no sign of life for 16m")
+        .says(ID);
+    assert_eq!(
+        place.deployments(),
+        [(ID.to_owned(), "ABANDONED".to_owned())]
+    );
+    place.is_clean();
+}
+
+// Lets time pass for the hold of a dead process.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "nobody else writes the file any more"
+)]
+fn last_beat_was(place: &Place, minutes: u64) {
+    let mut registry = place.registry();
+    let beat = registry["deployments"][0]["beat"].as_object_mut().unwrap();
+    let millis = minutes * 60_000;
+    let boot = beat.values_mut().filter_map(|value| match value {
+        Value::Number(number) => number.as_u64().map(|at| (value, at)),
+        Value::Null | Value::Bool(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {
+            None
+        }
+    });
+    let mut changed = 0;
+    for (value, at) in boot {
+        *value = json!(at.saturating_sub(millis));
+        changed += 1;
+    }
+    assert_eq!(changed, 1, "{registry}");
+    std::fs::write(
+        place.path(".deployment-registry/deployments.json"),
+        registry.to_string(),
+    )
+    .unwrap();
+}
