@@ -135,10 +135,13 @@ impl Loop<'_> {
             log,
         );
         if let Standing::Unavailable(why) = standing {
-            let text =
-                format!("the registry cannot be asked, the monitor goes on without it: {why}");
-            self.write(Level::Warning, &text, Vec::new(), log);
+            self.tell_no_registry(why, log);
         }
+    }
+
+    fn tell_no_registry(&self, why: &str, log: &mut EventLog) {
+        let text = format!("the registry cannot be asked, the monitor goes on without it: {why}");
+        self.write(Level::Warning, &text, Vec::new(), log);
     }
 
     fn watch(
@@ -154,7 +157,16 @@ impl Loop<'_> {
         let mut standing = first;
         let mut hold_ended = false;
         let mut failed_looks = 0;
+        let mut without_registry = matches!(standing, Standing::Unavailable(_));
         loop {
+            if let Standing::Unavailable(why) = &standing {
+                if !without_registry {
+                    self.tell_no_registry(why, log);
+                }
+                without_registry = true;
+            } else {
+                without_registry = false;
+            }
             if let Standing::Ended { how, taken_away } = &standing
                 && !hold_ended
             {
@@ -332,11 +344,11 @@ impl Loop<'_> {
                 _ => more.push((name, Value::Array(values))),
             }
         }
+        self.face.borrow_mut().leave();
         self.write(ending.level(), &ending.sentence(), more, log);
         for stack in stacks {
             stack.close(ending.word());
         }
-        self.face.borrow_mut().leave();
     }
 
     fn write(&self, level: Level, message: &str, more: Vec<(&str, Value)>, log: &mut EventLog) {

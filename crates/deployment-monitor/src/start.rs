@@ -70,6 +70,7 @@ fn try_run(plan: &Plan, context: &Context) -> Result<Status, String> {
             folder.display()
         )
     })?;
+    files::remove_old(&registry_dir, clock.now());
     let mut deployments = InRegistry::new(registry, plan.id.clone(), Arc::clone(&clock));
     let standing = deployments.look();
     let environment = environment_of(plan, context, &standing);

@@ -118,6 +118,8 @@ pub(crate) struct StackWatch {
     described: Option<Stack>,
     // The stack id that was watched is gone; its name may come back with another.
     gone: bool,
+    // After our operation's end another deployment's began.
+    followed: bool,
     ending: Option<u32>,
     failed_before: Option<StackStatus>,
     pending: Vec<Pending>,
@@ -173,6 +175,7 @@ impl StackWatch {
             aws: AwsClock::default(),
             described: None,
             gone: false,
+            followed: false,
             ending: None,
             failed_before: None,
             pending: Vec::new(),
@@ -205,11 +208,15 @@ impl StackWatch {
 
     /// The stack's last status as it was described or told.
     pub(crate) fn status(&self) -> Option<&StackStatus> {
-        self.described
-            .as_ref()
-            .filter(|_| self.stage != Stage::NotBegun)
-            .map(|stack| &stack.status)
-            .or_else(|| self.progress.status())
+        match &self.stage {
+            Stage::Over(Outcome::Deployed(status) | Outcome::Failed(status)) => Some(status),
+            Stage::NotBegun => self.progress.status(),
+            Stage::Running | Stage::Lingering { .. } | Stage::Over(_) => self
+                .described
+                .as_ref()
+                .map(|stack| &stack.status)
+                .or_else(|| self.progress.status()),
+        }
     }
 
     /// From now on only what is left is read: the hold has ended.
@@ -352,6 +359,7 @@ impl StackWatch {
         for seen in &batch.events {
             let event = &seen.event;
             if self.belongs_to_the_next(event) {
+                self.followed = true;
                 break;
             }
             happenings.extend(self.progress.apply(event));

@@ -315,6 +315,38 @@ mod stories {
     }
 
     #[test]
+    fn the_next_deployments_operation_is_not_ours() {
+        let stage = stage();
+        stage
+            .aws
+            .add_stack(Stack::new("App").status("UPDATE_COMPLETE"));
+        register(&stage, "m1", true);
+        // Both operations fall between two looks.
+        let child = stage
+            .monitor("m1", "App")
+            .env("CHECK_INTERVAL", "1500ms")
+            .spawn()
+            .unwrap();
+        wait_for_looks(&stage, 1);
+        stage.aws.play(
+            "App",
+            &[
+                Event::own(0.0, "UPDATE_IN_PROGRESS"),
+                Event::own(0.1, "UPDATE_COMPLETE"),
+                Event::own(0.2, "UPDATE_IN_PROGRESS"),
+                Event::resource(0.3, "Web", "AWS::ECS::Service", "UPDATE_FAILED")
+                    .because("not ours"),
+            ],
+            &Play::default(),
+        );
+        assert_eq!(finish(child).code(), Some(0));
+        assert_eq!(stage.events("m1").len(), 2);
+        let last = stage.lines("m1").pop().unwrap();
+        assert_eq!(last["stack_status"], "UPDATE_COMPLETE");
+        assert_eq!(last["outcome"], "deployed");
+    }
+
+    #[test]
     fn several_stacks_are_watched_to_the_worst_end() {
         let stage = stage();
         for name in ["App", "Other"] {

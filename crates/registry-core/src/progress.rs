@@ -13,6 +13,8 @@ mod verdict;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod trace_tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

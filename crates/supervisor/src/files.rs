@@ -1,7 +1,11 @@
 //! Where a monitor keeps its lock and its state, so that whoever looks after it finds them.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use registry_core::clock::Timestamp;
 use registry_core::ids::{CorrelationId, StackName};
 
 /// Folder of the files of one deployment's monitors, under the registry's folder.
@@ -38,4 +42,47 @@ pub fn restarts(registry_dir: &Path, id: &CorrelationId, stack: &StackName) -> P
 #[must_use]
 pub fn last_words(registry_dir: &Path, id: &CorrelationId, stack: &StackName) -> PathBuf {
     folder(registry_dir, id).join(format!("{}.stderr", stack.name()))
+}
+
+/// What ended deployments left is kept as long as the registry keeps them.
+const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Removes the files of monitors in which nothing was written for seven days; a living one writes with every look. What cannot be
+/// removed stays until next time.
+pub fn remove_old(registry_dir: &Path, now: Timestamp) {
+    let Ok(folders) = fs::read_dir(registry_dir.join("monitors")) else {
+        return;
+    };
+    for folder in folders.flatten() {
+        let newest = fs::read_dir(folder.path())
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|file| file.metadata().ok())
+            .chain(folder.metadata().ok())
+            .map(|metadata| Timestamp::from_seconds(metadata.mtime()))
+            .max();
+        if newest.is_some_and(|newest| now.since(newest) > KEPT) {
+            let _removed = fs::remove_dir_all(folder.path());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_left_alone_for_a_week_goes() {
+        let dir = tempfile::tempdir().unwrap();
+        let id: CorrelationId = "m1".parse().unwrap();
+        fs::create_dir_all(folder(dir.path(), &id)).unwrap();
+        fs::File::create(lock(dir.path(), &id, &"App".parse().unwrap())).unwrap();
+        let written =
+            Timestamp::from_seconds(fs::metadata(folder(dir.path(), &id)).unwrap().mtime() + 2);
+        remove_old(dir.path(), written + Duration::from_secs(6 * 24 * 3600));
+        assert!(folder(dir.path(), &id).exists());
+        remove_old(dir.path(), written + Duration::from_secs(8 * 24 * 3600));
+        assert!(!folder(dir.path(), &id).exists());
+    }
 }

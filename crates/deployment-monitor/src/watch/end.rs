@@ -25,8 +25,8 @@ impl StackWatch {
         if let Some(described) = self.described.clone() {
             judgement = self.judge.weigh(&described, &self.progress);
         }
-        if self.gone {
-            judgement = self.verdict_of_the_gone();
+        if self.gone || self.followed {
+            judgement = self.verdict_of_events();
         }
         if self.progress.started_at().is_some() && self.stage == Stage::NotBegun {
             self.stage = Stage::Running;
@@ -45,23 +45,22 @@ impl StackWatch {
         judgement
     }
 
-    // A stack that is no more tells its end only by its events.
-    fn verdict_of_the_gone(&self) -> Judgement {
+    // A stack that is no more, or that another deployment works on, tells our end only by its events.
+    fn verdict_of_events(&self) -> Judgement {
         let status = self
             .progress
             .status()
             .filter(|_| self.progress.phase() == Phase::Ended);
-        match status.and_then(|status| verdict_of(status, self.progress.is_undone())) {
-            Some(Verdict::Failed) => Judgement::Over(Verdict::Failed),
-            Some(Verdict::Deployed) | None => Judgement::Open,
-        }
+        status
+            .and_then(|status| verdict_of(status, self.progress.is_undone()))
+            .map_or(Judgement::Open, Judgement::Over)
     }
 
     fn final_status(&self) -> StackStatus {
         let described = self
             .described
             .as_ref()
-            .filter(|_| !self.gone)
+            .filter(|_| !self.gone && !self.followed)
             .map(|stack| stack.status.clone());
         described
             .or_else(|| self.progress.status().cloned())
