@@ -1,11 +1,17 @@
 //! The programs together, through their real binaries, as a user and a workflow start them.
 #![expect(
+    clippy::unwrap_used,
     clippy::expect_used,
+    clippy::panic,
     reason = "a test's helpers complain by panicking, as its tests do"
 )]
 
+mod bad_input;
 mod decision;
+mod fallback;
+mod guide;
 mod hostile;
+mod moto;
 mod registry_trouble;
 mod run;
 
@@ -52,4 +58,18 @@ static PROGRAMS: LazyLock<Programs> = LazyLock::new(|| {
 
 fn world() -> World {
     World::new(&PROGRAMS)
+}
+
+#[test]
+fn every_program_has_help_that_tells_its_exit_status() {
+    let world = world();
+    for program in end_to_end::PROGRAMS {
+        for flag in ["--help", "-h"] {
+            let outcome = world.run(&[program, flag]).expect(0);
+            assert_eq!(outcome.stderr, "", "{outcome}");
+            assert!(outcome.stdout.contains(program), "{outcome}");
+        }
+        let help = world.run(&[program, "--help"]).stdout.to_lowercase();
+        assert!(help.contains("exit status"), "{program}: {help}");
+    }
 }

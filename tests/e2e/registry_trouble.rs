@@ -4,7 +4,7 @@ use end_to_end::{ID, Outcome, World};
 use serde_json::json;
 
 use crate::decision::{
-    CAN_DEPLOY, FALLING_BACK, Says, by_stack_alone, check_answer, check_warning, rows, said, say,
+    CAN_DEPLOY, FALLING_BACK, Says, by_stack_alone, check_answer, check_warning, each_row, say,
 };
 use crate::world;
 
@@ -54,27 +54,26 @@ fn mode(world: &World, path: &str, mode: u32) {
 #[test]
 fn an_unusable_registry_falls_back_to_cloudformation_and_says_so() {
     for how in UNUSABLE {
-        let mut world = unusable_world(how);
-        for (says, row) in rows() {
-            say(&mut world, &says);
-            let outcome = as_mortal(&world, &CAN_DEPLOY);
-            let context = format!("{how}, {says:?}");
-            let (code, reason) = by_stack_alone(row);
-            let answer = check_answer(&outcome, code, reason, &context);
-            assert!(
-                outcome.stderr.contains(FALLING_BACK),
-                "{context}\n{outcome}"
-            );
-            assert_eq!(
-                answer["source"],
-                json!("cloudformation_fallback"),
-                "{context}\n{outcome}"
-            );
-            assert_eq!(answer["exclusive"], json!(false), "{context}\n{outcome}");
-            check_warning(&answer, row, &outcome);
-            said(&mut world);
-        }
-        mode(&world, ".deployment-registry", 0o755);
+        each_row(
+            || unusable_world(how),
+            |world, says, row| {
+                let outcome = as_mortal(world, &CAN_DEPLOY);
+                let context = format!("{how}, {says:?}");
+                let (code, reason) = by_stack_alone(row);
+                let answer = check_answer(&outcome, code, reason, &context);
+                assert!(
+                    outcome.stderr.contains(FALLING_BACK),
+                    "{context}\n{outcome}"
+                );
+                assert_eq!(
+                    answer["source"],
+                    json!("cloudformation_fallback"),
+                    "{context}\n{outcome}"
+                );
+                assert_eq!(answer["exclusive"], json!(false), "{context}\n{outcome}");
+                check_warning(&answer, row, &outcome);
+            },
+        );
     }
 }
 
@@ -109,7 +108,6 @@ fn register_goes_on_with_reduced_features_but_not_where_a_registry_is_required()
                 .expect(2)
                 .never_says(FALLING_BACK);
         }
-        mode(&world, ".deployment-registry", 0o755);
     }
 }
 

@@ -333,8 +333,13 @@ impl Drop for Running {
 }
 
 impl Drop for World {
-    /// Ends what is still running in this world.
+    /// Ends what is still running in this world, and lets the folder be removed.
     fn drop(&mut self) {
+        let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        drop(std::fs::set_permissions(
+            self.path(".deployment-registry"),
+            open,
+        ));
         for pid in self.processes(|_| true) {
             if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
                 // It may have ended by itself.

@@ -5,5 +5,6 @@
 mod convert;
 mod error;
 mod source;
+mod whole;
 
 pub use source::{AwsStacks, Caller};

@@ -134,8 +134,11 @@ impl Session {
     async fn load(region: Option<String>) -> Self {
         let (config, clock) = aws_http::load(region, AWS_REGION.default).await;
         let region = config.region().map(ToString::to_string).unwrap_or_default();
+        let whole = aws_sdk_cloudformation::config::Builder::from(&config)
+            .interceptor(crate::whole::WholeAnswers)
+            .build();
         Self {
-            client: Client::new(&config),
+            client: Client::from_conf(whole),
             config,
             clock,
             region,
@@ -152,10 +155,15 @@ impl StackSource for AwsStacks {
             .stack_name(stack.as_str())
             .send();
         let answer = self.ask("cloudformation:DescribeStacks", question)?;
-        let found = answer.as_ref().and_then(|answer| answer.stacks().first());
-        let value = match found {
-            Some(found) => StackState::Exists(Box::new(convert::stack(found)?)),
+        let value = match answer.as_ref().map(|answer| answer.stacks().first()) {
             None => StackState::Missing,
+            Some(Some(found)) => StackState::Exists(Box::new(convert::stack(found)?)),
+            // Of a stack that does not exist AWS says so in an error.
+            Some(None) => {
+                return Err(StackError::Nonsense {
+                    detail: "DescribeStacks answered with no stack and no error".to_owned(),
+                });
+            }
         };
         Ok(Observed {
             value,
