@@ -13,7 +13,7 @@ use common::{
     Dice, Stage, assert_each_once, assert_tells_the_record, finish, gist, holder, pause, trace,
     wait,
 };
-use simulators::Play;
+use simulators::{Event, Play};
 
 const LONG: &str = "rlhf-synth-fixer_tap-serverless-pr2695_create";
 
@@ -68,36 +68,68 @@ fn six_hundred_kills_lose_and_double_nothing() {
     assert_eq!(failures, 1);
 }
 
-// The negative control: without the tail behind the cursor (here: a log that the cursor does not know, with the same content)
-// the same kills must double events; else the test above proves nothing.
-#[test]
-fn without_the_tail_the_same_kills_double_events() {
+// Killed at the worst instant: three events are in the log and synced, the cursor does not know of them yet. Returns how many
+// events stand in the log twice after the next run. `without_tail`: the log is another file with the same content, so that what
+// stands behind the cursor cannot be read back.
+fn doubled_after_the_worst_kill(without_tail: bool) -> usize {
     let stage = Stage::new(env!("CARGO_BIN_EXE_deployment-monitor"));
-    let trace = trace(LONG);
-    let play = Play::at_speed(trace.duration_seconds() / 20.0);
-    stage.aws.play_trace("App", &trace, &play);
-    let mut dice = Dice(4);
     let log = stage.log("m1");
-    let mut doubled = 0;
-    for _ in 0..KILLS {
-        start_and_kill(&stage, &mut dice);
-        // Another inode: what is in it counts as not ours.
+    let cursor = stage.registry_dir("m1").join("monitors/m1/App.json");
+    let run_until = |events: usize| {
+        let mut child = stage.monitor("m1", "App").spawn().unwrap();
+        wait("events in the log and in the cursor", || {
+            let saved = std::fs::read_to_string(&cursor).unwrap_or_default();
+            stage
+                .lines_so_far("m1")
+                .iter()
+                .filter(|line| line["level"] == "EVENT")
+                .filter(|line| saved.contains(line["event_id"].as_str().unwrap()))
+                .count()
+                >= events
+        });
+        child.kill().unwrap();
+        child.wait().unwrap();
+    };
+    stage
+        .aws
+        .event("App", Event::own(0.0, "CREATE_IN_PROGRESS"));
+    run_until(1);
+    let before = std::fs::read(&cursor).unwrap();
+    for id in ["A", "B", "C"] {
+        let event = Event::resource(0.0, id, "AWS::SNS::Topic", "CREATE_IN_PROGRESS");
+        stage.aws.event("App", event);
+    }
+    run_until(4);
+    registry_core::store::atomic::write(&cursor, &before, 0o644).unwrap();
+    if without_tail {
         let copy = log.with_extension("copy");
         std::fs::copy(&log, &copy).unwrap();
         rename(&copy, &log);
-        let events: Vec<String> = stage
-            .lines_so_far("m1")
-            .iter()
-            .filter(|line| line["level"] == "EVENT")
-            .map(|event| format!("{} {}", event["stack_id"], event["event_id"]))
-            .collect();
-        let unlike: BTreeSet<&String> = events.iter().collect();
-        doubled = events.len() - unlike.len();
-        if doubled > 0 {
-            break;
-        }
     }
-    assert!(doubled > 0, "{KILLS} kills, and nothing was doubled");
+    stage.aws.event("App", Event::own(0.0, "CREATE_COMPLETE"));
+    assert_eq!(
+        finish(stage.monitor("m1", "App").spawn().unwrap()).code(),
+        Some(0)
+    );
+    let events: Vec<String> = stage
+        .events("m1")
+        .iter()
+        .map(|event| format!("{} {}", event["stack_id"], event["event_id"]))
+        .collect();
+    let unlike: BTreeSet<&String> = events.iter().collect();
+    assert_eq!(unlike.len(), 5, "none is lost");
+    events.len() - unlike.len()
+}
+
+#[test]
+fn the_tail_behind_the_cursor_is_read_back() {
+    assert_eq!(doubled_after_the_worst_kill(false), 0);
+}
+
+// The negative control: without the tail the same kill doubles events; else the tests above prove nothing.
+#[test]
+fn without_the_tail_the_same_kill_doubles_events() {
+    assert_eq!(doubled_after_the_worst_kill(true), 3);
 }
 
 #[expect(
