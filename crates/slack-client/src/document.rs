@@ -72,25 +72,44 @@ impl Document {
     /// The whole as text, made by `draw` from each part; what comes from outside in many lines is shortened until the whole
     /// has at most `limit` characters as Slack counts them.
     pub(crate) fn draw(&self, form: &dyn Form, limit: usize) -> String {
-        let whole = self.draw_with(form, usize::MAX);
-        if slack_length(&whole) <= limit {
-            return whole;
+        if self.may_fit(limit) {
+            let whole = self.draw_with(form, usize::MAX);
+            if slack_length(&whole) <= limit {
+                return whole;
+            }
         }
-        // Escapes make a text longer, by how much only drawing it tells: the largest room that fits is searched for.
+        // Escapes make a text longer, by how much only drawing it tells: a room that fits and wastes little is searched for.
         let shorter = self.shortened(limit);
         let (mut fits, mut too_much) = (0, limit);
         let mut best = shorter.draw_with(form, fits);
+        let budget = limit.saturating_sub(slack_length(&best)).max(1);
+        let mut room = budget;
         while fits + 1 < too_much {
-            let room = usize::midpoint(fits, too_much);
+            room = room.clamp(fits + 1, too_much - 1);
             let drawn = shorter.draw_with(form, room);
-            if slack_length(&drawn) <= limit {
-                (fits, best) = (room, drawn);
-            } else {
+            let length = slack_length(&drawn);
+            if length > limit {
                 too_much = room;
+            } else {
+                (fits, best) = (room, drawn);
+                if limit - length <= limit / ACCEPTED_WASTE {
+                    break;
+                }
             }
+            // As much longer or shorter as this try was off.
+            let used = (length + budget).saturating_sub(limit).max(1);
+            room = room.saturating_mul(budget) / used;
         }
         // Only accidents are longer still: every value absurd at once.
         cut(&best, limit)
+    }
+
+    // Forms make a text longer, if anything: one that is too long as it is need not be drawn to be known so.
+    fn may_fit(&self, limit: usize) -> bool {
+        self.0.iter().all(|block| match block {
+            Block::Text(text) | Block::Markdown(text) => text.chars().nth(limit).is_none(),
+            Block::Line(_) | Block::Item(_) | Block::Empty => true,
+        })
     }
 
     // Each text with its middle left out; shortening it again keeps the same ends.
@@ -132,6 +151,9 @@ fn draw_parts(form: &dyn Form, parts: &[Part]) -> String {
         })
         .collect()
 }
+
+/// A text that is shortened may stay so much below its limit (one part in …).
+const ACCEPTED_WASTE: usize = 20;
 
 /// A value that belongs on one line and is longer than this is no id, status or URL, but an accident.
 const LONGEST_VALUE: usize = 500;
