@@ -13,21 +13,22 @@ pub mod pace;
 pub mod past;
 pub mod path;
 pub mod plan;
+mod references;
 pub mod replay;
 pub mod spread;
 pub mod table;
 pub mod template;
-mod usual;
+pub mod usual;
 pub mod watch;
 mod words;
 
 use std::time::Duration;
 
-pub use item::{Source, usual as usual_duration};
 pub use operation::Operation;
 pub use past::Past;
 pub use table::Table;
 pub use template::Template;
+pub use usual::{Source, Usual, usual_duration};
 
 use forecast::{Expected, forecast};
 use item::{Item, State};

@@ -228,9 +228,11 @@ impl History {
         if let Some(&oldest) = begun.len().checked_sub(keep).and_then(|at| begun.get(at)) {
             new.retain(|operation| operation.started >= oldest);
         }
-        for operation in &new {
-            let past = self.past(stack);
+        let mut past = self.past(stack);
+        for &operation in &new {
             let ratios = averages::estimate_ratios(operation, &past, table);
+            past.operations.push(operation.clone());
+            past.errors.extend(&ratios);
             let entry = record::write(stack, operation, &ratios);
             self.operations.push(entry);
             deployments::add_operation(&mut self.deployments, stack, operation);

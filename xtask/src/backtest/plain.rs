@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use registry_core::estimate::operation::{Operation, Phase, RunState};
 use registry_core::estimate::plan::Planned;
-use registry_core::estimate::{Past, Table, usual_duration};
+use registry_core::estimate::{Past, Table, Usual};
 
 /// What an average operation takes, less what has passed.
 pub(crate) fn average_total(averages: &[f64], now: f64) -> f64 {
@@ -42,7 +42,8 @@ pub(crate) fn longest_pending(
 }
 
 fn average(plan: &Planned, past: &Past, table: &Table) -> f64 {
-    usual_duration(&plan.id, &plan.resource_type, plan.action, past, table)
+    Usual::of(past, table)
+        .duration(&plan.id, &plan.resource_type, plan.action)
         .map_or(0.0, |(spread, _)| spread.median)
 }
 

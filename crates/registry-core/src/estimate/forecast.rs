@@ -129,7 +129,7 @@ fn in_order(items: &[Item], waits: &[Vec<Wait>]) -> Vec<usize> {
         .collect();
     for (later, earlier) in waits.iter().enumerate() {
         for wait in earlier {
-            graph.update_edge(nodes[later], nodes[wait.other], ());
+            graph.add_edge(nodes[later], nodes[wait.other], ());
         }
     }
     // Tarjan's components come with the ends of the edges first: here, what is waited for.

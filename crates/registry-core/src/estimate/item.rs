@@ -1,12 +1,13 @@
 //! One piece of work as the forecast sees it: over, running or to come, and how long it usually takes. Pure.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::operation::{Action, Operation, Phase, Run, RunState};
 use super::past::Past;
 use super::plan::Planned;
 use super::spread::{Spread, Sureness, median};
 use super::table::Table;
+use super::usual::{Source, Usual};
 
 /// A piece of work.
 #[derive(Debug, Clone)]
@@ -45,19 +46,6 @@ pub(super) enum State {
     Pending,
 }
 
-/// Where a usual duration comes from, best first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Source {
-    /// This resource, in this stack, before.
-    Resource,
-    /// Resources of the type, in this stack or another of the same history.
-    Type,
-    /// The shipped table.
-    Shipped,
-    /// Nobody knows the type.
-    Unknown,
-}
-
 /// Gathers the work of an operation: what it has begun, and what is planned.
 pub(super) fn gather(
     operation: &Operation,
@@ -66,9 +54,9 @@ pub(super) fn gather(
     table: &Table,
 ) -> Vec<Item> {
     let knowledge = Knowledge {
-        operation,
-        past,
+        usual: Usual::of(past, table),
         table,
+        shown: shown(operation),
         nobody_knows: nobody_knows(table),
     };
     let containers = nested_stacks_with_children(operation, planned);
@@ -96,81 +84,11 @@ pub(super) fn gather(
     items
 }
 
-/// How long an action on a resource usually takes, in seconds, and where that is known from.
-#[must_use]
-pub fn usual(
-    id: &str,
-    resource_type: &str,
-    action: Action,
-    past: &Past,
-    table: &Table,
-) -> Option<(Spread, Source)> {
-    let by_type = usual_of_type(id, resource_type, action, past, table);
-    match (past.of_resource(id, action), by_type) {
-        // A past that contradicts itself says less than the type does.
-        (Some(own), Some((of_type, _))) if own.sigma > TORN => {
-            Some((own.pooled(of_type), Source::Resource))
-        }
-        (Some(own), _) => Some((own, Source::Resource)),
-        (None, of_type) => of_type,
-    }
-}
-
-/// A `sigma` at which the longest case takes several times the shortest.
-const TORN: f64 = 0.5;
-
-fn usual_of_type(
-    id: &str,
-    resource_type: &str,
-    action: Action,
-    past: &Past,
-    table: &Table,
-) -> Option<(Spread, Source)> {
-    if let Some(spread) = past.of_type(resource_type, action) {
-        return Some((spread, Source::Type));
-    }
-    let elsewhere = past.elsewhere.get(resource_type);
-    if let Some(spread) = elsewhere.and_then(|actions| actions.get(&action)) {
-        return Some((*spread, Source::Type));
-    }
-    // The file of the old scripts has one figure per type, whatever was done.
-    if let (Some(&seconds), true) = (
-        past.type_averages.get(resource_type),
-        action != Action::Delete,
-    ) {
-        let spread = Spread::new(seconds, 0.3);
-        return Some((spread, Source::Type));
-    }
-    if let Some(spread) = table.duration(resource_type, action) {
-        return Some((spread, Source::Shipped));
-    }
-    match action {
-        // A replacement, an import and an update nobody saw take at most what a creation takes.
-        Action::Replace | Action::Import | Action::Update => {
-            usual(id, resource_type, Action::Create, past, table)
-        }
-        Action::Create => another_action(resource_type, Action::Delete, past, table),
-        Action::Delete => another_action(resource_type, Action::Create, past, table),
-    }
-}
-
-/// What is slow to make is often slow to remove; more is not known then.
-fn another_action(
-    resource_type: &str,
-    action: Action,
-    past: &Past,
-    table: &Table,
-) -> Option<(Spread, Source)> {
-    let here = past.of_type(resource_type, action);
-    let spread = here.or_else(|| table.duration(resource_type, action))?;
-    let doubtful = Spread::new(spread.median, spread.sigma.max(0.7));
-    Some((doubtful, Source::Shipped))
-}
-
 struct Knowledge<'a> {
-    operation: &'a Operation,
-    past: &'a Past,
+    usual: Usual<'a>,
     table: &'a Table,
+    /// What this very operation has shown, by type and action.
+    shown: HashMap<(&'a str, Action), Vec<f64>>,
     nobody_knows: Spread,
 }
 
@@ -203,33 +121,38 @@ impl Knowledge<'_> {
         action: Action,
         containers: &BTreeSet<String>,
     ) -> (Spread, Source) {
-        let own = self.past.of_resource(id, action);
-        if own.is_none() && containers.contains(id) {
+        let known = self.usual.duration(id, resource_type, action);
+        let own = matches!(known, Some((_, Source::Resource)));
+        if !own && containers.contains(id) {
             // A nested stack lasts as long as what is in it.
-            let moment = Spread::new(1.0, 0.5);
-            return (moment, Source::Type);
+            return (Spread::new(1.0, 0.5), Source::Type);
         }
         // What this very operation has shown of the type counts beside what is known of it.
-        let known = usual(id, resource_type, action, self.past, self.table);
-        match (self.shown(resource_type, action), known) {
-            (Some(_), Some((usual, Source::Resource))) => (usual, Source::Resource),
+        let shown = self
+            .shown
+            .get(&(resource_type, action))
+            .and_then(|taken| Spread::of(taken, Sureness::ALIKE));
+        match (shown, known) {
+            (_, Some((usual, Source::Resource))) => (usual, Source::Resource),
             (Some(now), Some((usual, _))) => (now.pooled(usual), Source::Type),
             (Some(now), None) => (now, Source::Type),
             (None, Some(known)) => known,
             (None, None) => (self.nobody_knows, Source::Unknown),
         }
     }
+}
 
-    fn shown(&self, resource_type: &str, action: Action) -> Option<Spread> {
-        let taken: Vec<f64> = self
-            .operation
-            .runs
-            .iter()
-            .filter(|run| run.resource_type == resource_type && run.action == action)
-            .filter_map(Run::took)
-            .collect();
-        Spread::of(&taken, Sureness::ALIKE)
+fn shown(operation: &Operation) -> HashMap<(&str, Action), Vec<f64>> {
+    let mut shown: HashMap<(&str, Action), Vec<f64>> = HashMap::new();
+    for run in &operation.runs {
+        if let Some(took) = run.took() {
+            shown
+                .entry((&run.resource_type, run.action))
+                .or_default()
+                .push(took);
+        }
     }
+    shown
 }
 
 /// A resource of a type nobody knows takes what the middle type takes, give or take a lot.

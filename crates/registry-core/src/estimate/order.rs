@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::item::{Item, State};
 use super::operation::{Action, Operation, Phase};
 use super::past::{Past, plain_id};
+use super::references;
 use super::table::{Sourced, Table, type_order_of};
 use super::template::Template;
-use super::usual;
 
 /// One thing an item waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,13 +33,22 @@ pub(super) fn waits_for(
             .map(|(index, item)| ((item.phase, item.id.as_str()), index))
             .collect(),
         template,
-        seen: past.succeeded().rev().take(LOOK_BACK).map(seen).collect(),
+        seen: past
+            .succeeded()
+            .rev()
+            .take(LOOK_BACK)
+            .map(|operation| by_item(items, &seen(operation)))
+            .collect(),
         types: type_order(past, table),
         table,
     };
     let mut waits: Vec<Vec<Wait>> = vec![Vec::new(); items.len()];
     for (index, item) in items.iter().enumerate() {
-        let before = order.before(index);
+        // What has begun waits for nothing any more; what is removed may still be waited for.
+        let before = match (&item.state, item.action) {
+            (State::Pending, _) | (State::Running { .. }, Action::Delete) => order.before(index),
+            (State::Running { .. } | State::Over { .. }, _) => Vec::new(),
+        };
         if item.action == Action::Delete {
             // What others need goes last.
             for needed in before {
@@ -70,6 +79,7 @@ pub(super) fn waits_for(
 const LOOK_BACK: usize = 5;
 
 /// When a resource began, let others begin, and ended, in a past operation.
+#[derive(Debug, Clone, Copy)]
 struct Seen {
     begun: f64,
     released: f64,
@@ -80,8 +90,8 @@ struct Order<'a> {
     items: &'a [Item],
     by_id: HashMap<(Phase, &'a str), usize>,
     template: Option<&'a Template>,
-    /// Of each past operation, when each resource began, let others begin and ended, by plain id.
-    seen: Vec<HashMap<&'a str, Seen>>,
+    /// Of each past operation, when each item began, let others begin and ended, where it was there.
+    seen: Vec<Vec<Option<Seen>>>,
     types: BTreeMap<String, BTreeSet<String>>,
     table: &'a Table,
 }
@@ -99,11 +109,7 @@ impl Order<'_> {
         if let Some(before) = self.by_template(index) {
             return before;
         }
-        let item = &self.items[index];
-        let known = self
-            .seen
-            .iter()
-            .any(|seen| seen.contains_key(plain_id(&item.id)));
+        let known = self.seen.iter().any(|seen| seen[index].is_some());
         let before = if known {
             self.by_past(index)
         } else {
@@ -147,42 +153,49 @@ impl Order<'_> {
         Some(before)
     }
 
-    /// What was there before it began, in each past operation that had both.
+    /// What was there before it began, in each past operation that had both; of a chain only its last link.
     fn by_past(&self, index: usize) -> Vec<usize> {
-        let item = &self.items[index];
-        let id = plain_id(&item.id);
-        (0..self.items.len())
-            .filter(|&other| other != index && self.items[other].phase == item.phase)
+        let phase = self.items[index].phase;
+        let before: Vec<usize> = (0..self.items.len())
+            .filter(|&other| other != index && self.items[other].phase == phase)
             .filter(|&other| {
-                let other = plain_id(&self.items[other].id);
-                let mut together = self
-                    .seen
-                    .iter()
-                    .filter_map(|seen| Some((seen.get(id)?, seen.get(other)?)))
-                    .peekable();
+                let mut together = self.together(index, other).peekable();
                 together.peek().is_some()
                     && together.all(|(later, earlier)| earlier.released <= later.begun)
             })
+            .collect();
+        let Some(newest) = self.seen.iter().find(|seen| seen[index].is_some()) else {
+            return before;
+        };
+        // What was over before another of them began is waited for through that one. Of five hundred resources in a row each
+        // would else wait for all before it.
+        let last_begun = before
+            .iter()
+            .filter_map(|&other| Some(newest[other]?.begun))
+            .fold(f64::MIN, f64::max);
+        before
+            .into_iter()
+            .filter(|&other| newest[other].is_none_or(|seen| seen.released > last_begun))
             .collect()
+    }
+
+    /// Of each past operation that had both, how they were.
+    fn together(&self, index: usize, other: usize) -> impl Iterator<Item = (Seen, Seen)> {
+        self.seen
+            .iter()
+            .filter_map(move |seen| Some((seen[index]?, seen[other]?)))
     }
 
     /// Whether the item may go on when the other is ready: as seen here, else as such types usually do.
     fn is_early(&self, index: usize, other: usize) -> bool {
-        let (item, other) = (&self.items[index], &self.items[other]);
         let mut here = self
-            .seen
-            .iter()
-            .filter_map(|seen| {
-                Some((
-                    seen.get(plain_id(&item.id))?,
-                    seen.get(plain_id(&other.id))?,
-                ))
-            })
+            .together(index, other)
             .map(|(later, earlier)| later.begun < earlier.ended)
             .peekable();
         if here.peek().is_some() {
             return here.any(|early| early);
         }
+        let (item, other) = (&self.items[index], &self.items[other]);
         self.table
             .early
             .get(&item.resource_type)
@@ -223,10 +236,19 @@ fn seen(operation: &Operation) -> HashMap<&str, Seen> {
         .collect()
 }
 
+fn by_item(items: &[Item], seen: &HashMap<&str, Seen>) -> Vec<Option<Seen>> {
+    items
+        .iter()
+        .map(|item| seen.get(plain_id(&item.id)).copied())
+        .collect()
+}
+
 /// For each type the types it waits for: as seen here, as shipped, and by reference.
 fn type_order(past: &Past, table: &Table) -> BTreeMap<String, BTreeSet<String>> {
     let here: Vec<Sourced<'_>> = past
         .succeeded()
+        .rev()
+        .take(LOOK_BACK)
         .map(|operation| Sourced {
             source: "",
             operation,
@@ -239,7 +261,7 @@ fn type_order(past: &Past, table: &Table) -> BTreeMap<String, BTreeSet<String>> 
             .or_default()
             .extend(earlier.iter().cloned());
     }
-    for (later, earlier) in usual::all() {
+    for (later, earlier) in references::all() {
         types
             .entry(later.to_owned())
             .or_default()

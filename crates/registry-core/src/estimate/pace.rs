@@ -86,8 +86,12 @@ impl Seen {
         if !operation.cut {
             self.first.extend(earliest(of(Phase::Forward)));
         }
-        for run in &operation.runs {
-            self.handover(operation, run);
+        for phase in Phase::ALL {
+            let mut released: Vec<f64> = of(*phase).filter_map(Run::released).collect();
+            released.sort_by(f64::total_cmp);
+            for run in of(*phase) {
+                self.handover(&released, run);
+            }
         }
         let forward_end = latest(of(Phase::Forward));
         match (operation.outcome, operation.took, operation.cleanup_at) {
@@ -111,18 +115,11 @@ impl Seen {
         }
     }
 
-    /// The pause between a resource's beginning and the last release of another before it.
-    fn handover(&mut self, operation: &Operation, run: &Run) {
+    /// The pause between a resource's beginning and the last release of another before it. `released` is sorted.
+    fn handover(&mut self, released: &[f64], run: &Run) {
         let Some(start) = run.start else { return };
-        let released = operation
-            .runs
-            .iter()
-            .filter(|other| other.phase == run.phase && other.id != run.id)
-            .filter_map(Run::released)
-            .filter(|&at| at <= start)
-            .fold(None, |best: Option<f64>, at| {
-                Some(best.map_or(at, |b| b.max(at)))
-            });
+        let earlier = released.partition_point(|at| *at <= start);
+        let released = earlier.checked_sub(1).map(|last| released[last]);
         let Some(pause) = pause(released, Some(start)) else {
             return;
         };

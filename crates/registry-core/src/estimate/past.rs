@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::operation::{Action, Kind, Operation, Outcome};
-use super::spread::{Spread, Sureness};
+use super::spread::Spread;
 
 /// Durations by type and action.
 pub type TypeDurations = BTreeMap<String, BTreeMap<Action, Spread>>;
@@ -27,43 +27,6 @@ pub struct Past {
 pub const RECENT: usize = 10;
 
 impl Past {
-    /// How long an action on this very resource took, most recent cases first in weight. Ids are compared as
-    /// [`plain_id`] shortens them.
-    #[must_use]
-    pub fn of_resource(&self, id: &str, action: Action) -> Option<Spread> {
-        let id = plain_id(id);
-        self.durations(
-            |run_id, _, run_action| run_action == action && plain_id(run_id) == id,
-            Sureness::SAME,
-        )
-    }
-
-    /// How long an action on any resource of this type took in this stack.
-    #[must_use]
-    pub fn of_type(&self, resource_type: &str, action: Action) -> Option<Spread> {
-        self.durations(
-            |_, run_type, run_action| run_action == action && run_type == resource_type,
-            Sureness::ALIKE,
-        )
-    }
-
-    fn durations(
-        &self,
-        wanted: impl Fn(&str, &str, Action) -> bool,
-        sure: Sureness,
-    ) -> Option<Spread> {
-        let taken: Vec<f64> = self
-            .operations
-            .iter()
-            .rev()
-            .flat_map(|operation| &operation.runs)
-            .filter(|run| wanted(&run.id, &run.resource_type, run.action))
-            .filter_map(super::operation::Run::took)
-            .take(RECENT)
-            .collect();
-        Spread::of(&taken, sure)
-    }
-
     /// The average of the last ten successful deployments of this kind, or whose kind nobody told, in seconds; of any kind
     /// where this one is new.
     #[must_use]

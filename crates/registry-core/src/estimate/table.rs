@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::operation::{Action, Kind, Operation, Phase, Run};
 use super::pace::Pace;
+use super::references;
 use super::spread::{Spread, Sureness, median};
-use super::usual;
 use crate::stack::STACK_TYPE;
 
 /// What is known without any history.
@@ -197,9 +197,11 @@ pub(super) fn type_order_of(operations: &[Sourced<'_>]) -> BTreeMap<String, BTre
             .filter(|run| run.phase == Phase::Forward && run.action != Action::Delete)
             .filter(|run| run.resource_type != STACK_TYPE)
             .collect();
+        let released = releases(&runs);
         for later in &runs {
-            let Some(start) = later.start else { continue };
-            count(&mut tally, &runs, later, start);
+            if let Some(start) = later.start {
+                count(&mut tally, &released, &later.resource_type, start);
+            }
         }
     }
     let mut waits: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
@@ -224,28 +226,35 @@ struct Tally {
     against: usize,
 }
 
+/// When resources of each type let others begin, sorted.
+fn releases<'a>(runs: &[&'a Run]) -> BTreeMap<&'a str, Vec<f64>> {
+    let mut released: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+    for run in runs {
+        let of_type = released.entry(&run.resource_type).or_default();
+        of_type.extend(run.released());
+    }
+    for times in released.values_mut() {
+        times.sort_by(f64::total_cmp);
+    }
+    released
+}
+
 fn count<'a>(
     tally: &mut BTreeMap<(&'a str, &'a str), Tally>,
-    runs: &[&'a Run],
-    later: &'a Run,
+    released: &BTreeMap<&'a str, Vec<f64>>,
+    later: &'a str,
     start: f64,
 ) {
-    let mut types: BTreeMap<&str, (bool, bool)> = BTreeMap::new();
-    for run in runs {
-        if run.resource_type == later.resource_type {
+    for (earlier, times) in released {
+        if *earlier == later {
             continue;
         }
-        let (before, caused) = types.entry(&run.resource_type).or_default();
-        if let Some(released) = run.released() {
-            *before |= released <= start;
-            *caused |= (0.0..=CAUSE).contains(&(start - released));
-        }
-    }
-    for (earlier, (before, caused)) in types {
-        let tally = tally.entry((earlier, &later.resource_type)).or_default();
+        let tally = tally.entry((earlier, later)).or_default();
+        let before = times.partition_point(|at| *at <= start);
+        let last = before.checked_sub(1).map(|last| times[last]);
         tally.together += 1;
-        tally.caused += usize::from(caused);
-        tally.against += usize::from(!before);
+        tally.caused += usize::from(last.is_some_and(|at| start - at <= CAUSE));
+        tally.against += usize::from(last.is_none());
     }
 }
 
@@ -308,7 +317,7 @@ fn early(operations: &[Sourced<'_>]) -> BTreeMap<String, BTreeSet<String>> {
 
 fn refers(later: &Run, earlier: &Run) -> bool {
     later.phase == earlier.phase
-        && usual::all()
+        && references::all()
             .filter(|(name, _)| *name == later.resource_type)
             .any(|(_, mut needed)| needed.any(|name| name == earlier.resource_type))
 }

@@ -1,299 +1,142 @@
-//! Which types usually refer to which, from the property types of the CloudFormation "AWS resource and property types
-//! reference": a property that takes another resource's id, ARN or name. Used to guess an order where there is neither a
-//! template nor a past. Pure.
+//! How long a piece of work usually takes, and where that is known from. Pure.
 
-/// Each type with the types it usually waits for.
-pub(super) fn all() -> impl Iterator<Item = (&'static str, impl Iterator<Item = &'static str>)> {
-    TABLE
-        .iter()
-        .map(|(later, earlier)| (*later, earlier.iter().copied()))
+use std::collections::HashMap;
+
+use super::operation::Action;
+use super::past::{Past, RECENT, plain_id};
+use super::spread::{Spread, Sureness};
+use super::table::Table;
+
+/// Where a usual duration comes from, best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Source {
+    /// This resource, in this stack, before.
+    Resource,
+    /// Resources of the type, in this stack or another of the same history.
+    Type,
+    /// The shipped table.
+    Shipped,
+    /// Nobody knows the type.
+    Unknown,
 }
 
-const ROLE: &str = "AWS::IAM::Role";
-const POLICY: &str = "AWS::IAM::Policy";
-const VPC: &str = "AWS::EC2::VPC";
-const SUBNET: &str = "AWS::EC2::Subnet";
-const GROUP: &str = "AWS::EC2::SecurityGroup";
-const FUNCTION: &str = "AWS::Lambda::Function";
-const BUCKET: &str = "AWS::S3::Bucket";
-const CLUSTER: &str = "AWS::ECS::Cluster";
-const BALANCER: &str = "AWS::ElasticLoadBalancingV2::LoadBalancer";
-const LISTENER: &str = "AWS::ElasticLoadBalancingV2::Listener";
-const TARGETS: &str = "AWS::ElasticLoadBalancingV2::TargetGroup";
-const REST_API: &str = "AWS::ApiGateway::RestApi";
-const HTTP_API: &str = "AWS::ApiGatewayV2::Api";
-const DB_INSTANCE: &str = "AWS::RDS::DBInstance";
-const DB_CLUSTER: &str = "AWS::RDS::DBCluster";
-const KEY: &str = "AWS::KMS::Key";
-const TOPIC: &str = "AWS::SNS::Topic";
-const QUEUE: &str = "AWS::SQS::Queue";
+/// What is known of durations, ready to be asked often.
+#[derive(Debug)]
+pub struct Usual<'a> {
+    past: &'a Past,
+    table: &'a Table,
+    /// What each resource took, newest first, by [`plain_id`].
+    of_resource: HashMap<(&'a str, Action), Vec<f64>>,
+    /// What resources of each type took in this stack, newest first.
+    of_type: HashMap<(&'a str, Action), Vec<f64>>,
+}
 
-const TABLE: &[(&str, &[&str])] = &[
-    (
-        "AWS::ApiGateway::BasePathMapping",
-        &["AWS::ApiGateway::DomainName", "AWS::ApiGateway::Stage"],
-    ),
-    (
-        "AWS::ApiGateway::Deployment",
-        &[REST_API, "AWS::ApiGateway::Method"],
-    ),
-    (
-        "AWS::ApiGateway::Method",
-        &[
-            REST_API,
-            "AWS::ApiGateway::Resource",
-            FUNCTION,
-            "AWS::ApiGateway::Authorizer",
-        ],
-    ),
-    ("AWS::ApiGateway::Resource", &[REST_API]),
-    ("AWS::ApiGateway::RestApi", &[FUNCTION]),
-    ("AWS::ApiGateway::Stage", &["AWS::ApiGateway::Deployment"]),
-    ("AWS::ApiGateway::UsagePlan", &["AWS::ApiGateway::Stage"]),
-    ("AWS::ApiGatewayV2::Integration", &[HTTP_API, FUNCTION]),
-    (
-        "AWS::ApiGatewayV2::Route",
-        &["AWS::ApiGatewayV2::Integration"],
-    ),
-    ("AWS::ApiGatewayV2::Stage", &[HTTP_API]),
-    (
-        "AWS::ApplicationAutoScaling::ScalableTarget",
-        &["AWS::ECS::Service", "AWS::DynamoDB::Table"],
-    ),
-    (
-        "AWS::ApplicationAutoScaling::ScalingPolicy",
-        &["AWS::ApplicationAutoScaling::ScalableTarget"],
-    ),
-    (
-        "AWS::AutoScaling::AutoScalingGroup",
-        &[
-            "AWS::EC2::LaunchTemplate",
-            "AWS::AutoScaling::LaunchConfiguration",
-            SUBNET,
-            TARGETS,
-        ],
-    ),
-    (
-        "AWS::AutoScaling::ScalingPolicy",
-        &["AWS::AutoScaling::AutoScalingGroup"],
-    ),
-    (
-        "AWS::CertificateManager::Certificate",
-        &["AWS::Route53::HostedZone"],
-    ),
-    (
-        "AWS::CloudFront::Distribution",
-        &[
-            BUCKET,
-            BALANCER,
-            "AWS::CloudFront::OriginAccessControl",
-            "AWS::CloudFront::CloudFrontOriginAccessIdentity",
-            "AWS::CertificateManager::Certificate",
-            "AWS::WAFv2::WebACL",
-        ],
-    ),
-    (
-        "AWS::Cognito::IdentityPool",
-        &["AWS::Cognito::UserPoolClient"],
-    ),
-    ("AWS::Cognito::UserPoolClient", &["AWS::Cognito::UserPool"]),
-    ("AWS::Cognito::UserPoolDomain", &["AWS::Cognito::UserPool"]),
-    ("AWS::EC2::EIP", &["AWS::EC2::VPCGatewayAttachment"]),
-    ("AWS::EC2::FlowLog", &[VPC, ROLE, "AWS::Logs::LogGroup"]),
-    (
-        "AWS::EC2::Instance",
-        &[SUBNET, GROUP, "AWS::IAM::InstanceProfile"],
-    ),
-    (
-        "AWS::EC2::LaunchTemplate",
-        &[GROUP, "AWS::IAM::InstanceProfile"],
-    ),
-    (
-        "AWS::EC2::NatGateway",
-        &["AWS::EC2::EIP", SUBNET, "AWS::EC2::VPCGatewayAttachment"],
-    ),
-    (
-        "AWS::EC2::Route",
-        &[
-            "AWS::EC2::RouteTable",
-            "AWS::EC2::NatGateway",
-            "AWS::EC2::VPCGatewayAttachment",
-        ],
-    ),
-    ("AWS::EC2::RouteTable", &[VPC]),
-    ("AWS::EC2::SecurityGroup", &[VPC]),
-    ("AWS::EC2::SecurityGroupEgress", &[GROUP]),
-    ("AWS::EC2::SecurityGroupIngress", &[GROUP]),
-    ("AWS::EC2::Subnet", &[VPC]),
-    (
-        "AWS::EC2::SubnetRouteTableAssociation",
-        &["AWS::EC2::RouteTable", SUBNET],
-    ),
-    (
-        "AWS::EC2::VPCEndpoint",
-        &[VPC, SUBNET, GROUP, "AWS::EC2::RouteTable"],
-    ),
-    (
-        "AWS::EC2::VPCGatewayAttachment",
-        &[VPC, "AWS::EC2::InternetGateway"],
-    ),
-    (
-        "AWS::ECS::ClusterCapacityProviderAssociations",
-        &[CLUSTER, "AWS::ECS::CapacityProvider"],
-    ),
-    (
-        "AWS::ECS::CapacityProvider",
-        &["AWS::AutoScaling::AutoScalingGroup"],
-    ),
-    (
-        "AWS::ECS::Service",
-        &[
-            CLUSTER,
-            "AWS::ECS::TaskDefinition",
-            LISTENER,
-            "AWS::ElasticLoadBalancingV2::ListenerRule",
-            TARGETS,
-            GROUP,
-            "AWS::ECS::ClusterCapacityProviderAssociations",
-        ],
-    ),
-    (
-        "AWS::ECS::TaskDefinition",
-        &[ROLE, POLICY, "AWS::Logs::LogGroup"],
-    ),
-    (
-        "AWS::EFS::MountTarget",
-        &["AWS::EFS::FileSystem", SUBNET, GROUP],
-    ),
-    (
-        "AWS::EKS::Addon",
-        &["AWS::EKS::Cluster", "AWS::EKS::Nodegroup"],
-    ),
-    ("AWS::EKS::Cluster", &[ROLE, SUBNET, GROUP]),
-    (
-        "AWS::EKS::Nodegroup",
-        &["AWS::EKS::Cluster", ROLE, "AWS::EC2::LaunchTemplate"],
-    ),
-    (
-        "AWS::ElastiCache::CacheCluster",
-        &["AWS::ElastiCache::SubnetGroup", GROUP],
-    ),
-    (
-        "AWS::ElastiCache::ReplicationGroup",
-        &["AWS::ElastiCache::SubnetGroup", GROUP],
-    ),
-    ("AWS::ElastiCache::SubnetGroup", &[SUBNET]),
-    (
-        "AWS::ElasticBeanstalk::Environment",
-        &[
-            "AWS::ElasticBeanstalk::ApplicationVersion",
-            "AWS::ElasticBeanstalk::Application",
-        ],
-    ),
-    (
-        "AWS::ElasticLoadBalancingV2::Listener",
-        &[BALANCER, TARGETS, "AWS::CertificateManager::Certificate"],
-    ),
-    (
-        "AWS::ElasticLoadBalancingV2::ListenerRule",
-        &[LISTENER, TARGETS],
-    ),
-    (
-        "AWS::ElasticLoadBalancingV2::LoadBalancer",
-        &[SUBNET, GROUP, "AWS::EC2::VPCGatewayAttachment"],
-    ),
-    ("AWS::ElasticLoadBalancingV2::TargetGroup", &[VPC]),
-    (
-        "AWS::Events::Rule",
-        &[
-            FUNCTION,
-            "AWS::Events::EventBus",
-            "AWS::StepFunctions::StateMachine",
-        ],
-    ),
-    ("AWS::IAM::InstanceProfile", &[ROLE]),
-    ("AWS::IAM::Policy", &[ROLE]),
-    ("AWS::KMS::Alias", &[KEY]),
-    (
-        "AWS::Lambda::EventSourceMapping",
-        &[
-            FUNCTION,
-            QUEUE,
-            "AWS::DynamoDB::Table",
-            "AWS::Kinesis::Stream",
-        ],
-    ),
-    (
-        "AWS::Lambda::Function",
-        &[ROLE, POLICY, GROUP, "AWS::Lambda::LayerVersion"],
-    ),
-    (
-        "AWS::Lambda::Permission",
-        &[FUNCTION, REST_API, HTTP_API, "AWS::Events::Rule"],
-    ),
-    ("AWS::Lambda::Url", &[FUNCTION]),
-    ("AWS::Lambda::Version", &[FUNCTION]),
-    ("AWS::OpenSearchService::Domain", &[SUBNET, GROUP]),
-    (
-        "AWS::RDS::DBCluster",
-        &[
-            "AWS::RDS::DBSubnetGroup",
-            GROUP,
-            "AWS::SecretsManager::Secret",
-            "AWS::RDS::DBClusterParameterGroup",
-            KEY,
-        ],
-    ),
-    (
-        "AWS::RDS::DBInstance",
-        &[
-            DB_CLUSTER,
-            "AWS::RDS::DBSubnetGroup",
-            GROUP,
-            "AWS::SecretsManager::Secret",
-            "AWS::RDS::DBParameterGroup",
-            KEY,
-        ],
-    ),
-    (
-        "AWS::RDS::DBProxy",
-        &[
-            "AWS::SecretsManager::SecretTargetAttachment",
-            DB_CLUSTER,
-            DB_INSTANCE,
-            ROLE,
-        ],
-    ),
-    ("AWS::RDS::DBSubnetGroup", &[SUBNET]),
-    (
-        "AWS::Route53::RecordSet",
-        &[
-            "AWS::Route53::HostedZone",
-            BALANCER,
-            "AWS::CloudFront::Distribution",
-        ],
-    ),
-    (
-        "AWS::S3::BucketPolicy",
-        &[BUCKET, "AWS::CloudFront::Distribution"],
-    ),
-    (
-        "AWS::SecretsManager::RotationSchedule",
-        &["AWS::SecretsManager::SecretTargetAttachment", FUNCTION],
-    ),
-    (
-        "AWS::SecretsManager::SecretTargetAttachment",
-        &["AWS::SecretsManager::Secret", DB_INSTANCE, DB_CLUSTER],
-    ),
-    ("AWS::SNS::Subscription", &[TOPIC, QUEUE, FUNCTION]),
-    ("AWS::SNS::TopicPolicy", &[TOPIC]),
-    ("AWS::SQS::QueuePolicy", &[QUEUE]),
-    (
-        "AWS::StepFunctions::StateMachine",
-        &[ROLE, POLICY, FUNCTION],
-    ),
-    (
-        "AWS::WAFv2::WebACLAssociation",
-        &["AWS::WAFv2::WebACL", BALANCER, "AWS::ApiGateway::Stage"],
-    ),
-];
+/// A `sigma` at which the longest case takes several times the shortest.
+const TORN: f64 = 0.5;
+
+impl<'a> Usual<'a> {
+    /// From a stack's past and the shipped table.
+    #[must_use]
+    pub fn of(past: &'a Past, table: &'a Table) -> Self {
+        let mut usual = Self {
+            past,
+            table,
+            of_resource: HashMap::new(),
+            of_type: HashMap::new(),
+        };
+        for run in past
+            .operations
+            .iter()
+            .rev()
+            .flat_map(|operation| &operation.runs)
+        {
+            let Some(took) = run.took() else { continue };
+            let resource = (plain_id(&run.id), run.action);
+            add(usual.of_resource.entry(resource).or_default(), took);
+            let of_type = (run.resource_type.as_str(), run.action);
+            add(usual.of_type.entry(of_type).or_default(), took);
+        }
+        usual
+    }
+
+    /// How long an action on a resource usually takes: its own past in this stack, else its type's past here, else the shipped
+    /// table. `None` where nobody knows.
+    #[must_use]
+    pub fn duration(
+        &self,
+        id: &str,
+        resource_type: &str,
+        action: Action,
+    ) -> Option<(Spread, Source)> {
+        let of_type = self.of_type(resource_type, action);
+        let own = self
+            .of_resource
+            .get(&(plain_id(id), action))
+            .and_then(|taken| Spread::of(taken, Sureness::SAME));
+        match (own, of_type) {
+            // A past that contradicts itself says less than the type does.
+            (Some(own), Some((of_type, _))) if own.sigma > TORN => {
+                Some((own.pooled(of_type), Source::Resource))
+            }
+            (Some(own), _) => Some((own, Source::Resource)),
+            (None, Some(of_type)) => Some(of_type),
+            (None, None) => match action {
+                // A replacement, an import and an update nobody saw take at most what a creation takes.
+                Action::Replace | Action::Import | Action::Update => {
+                    self.duration(id, resource_type, Action::Create)
+                }
+                Action::Create => self.another_action(resource_type, Action::Delete),
+                Action::Delete => self.another_action(resource_type, Action::Create),
+            },
+        }
+    }
+
+    fn of_type(&self, resource_type: &str, action: Action) -> Option<(Spread, Source)> {
+        if let Some(here) = self.here(resource_type, action) {
+            return Some((here, Source::Type));
+        }
+        let elsewhere = self.past.elsewhere.get(resource_type);
+        if let Some(spread) = elsewhere.and_then(|actions| actions.get(&action)) {
+            return Some((*spread, Source::Type));
+        }
+        // The file of the old scripts has one figure per type, whatever was done.
+        let average = self.past.type_averages.get(resource_type);
+        if let (Some(&seconds), true) = (average, action != Action::Delete) {
+            return Some((Spread::new(seconds, 0.3), Source::Type));
+        }
+        let shipped = self.table.duration(resource_type, action)?;
+        Some((shipped, Source::Shipped))
+    }
+
+    fn here(&self, resource_type: &str, action: Action) -> Option<Spread> {
+        let taken = self.of_type.get(&(resource_type, action))?;
+        Spread::of(taken, Sureness::ALIKE)
+    }
+
+    /// What is slow to make is often slow to remove; more is not known then.
+    fn another_action(&self, resource_type: &str, action: Action) -> Option<(Spread, Source)> {
+        let spread = self
+            .here(resource_type, action)
+            .or_else(|| self.table.duration(resource_type, action))?;
+        let doubtful = Spread::new(spread.median, spread.sigma.max(0.7));
+        Some((doubtful, Source::Shipped))
+    }
+}
+
+fn add(taken: &mut Vec<f64>, took: f64) {
+    if taken.len() < RECENT {
+        taken.push(took);
+    }
+}
+
+/// [`Usual::duration`] for who asks once.
+#[must_use]
+pub fn usual_duration(
+    id: &str,
+    resource_type: &str,
+    action: Action,
+    past: &Past,
+    table: &Table,
+) -> Option<(Spread, Source)> {
+    Usual::of(past, table).duration(id, resource_type, action)
+}
