@@ -57,6 +57,8 @@ pub(crate) enum Command {
     Freeze(Freeze),
     /// Lift a freeze
     Thaw(Thaw),
+    /// Look at everything that stops deployments, and say the fix: 0 sound, 1 something is wrong, 2 could not tell
+    Doctor(Doctor),
     /// A whole deployment: wait, register, tell Slack, watch, run COMMAND, tell how it ended, clean up
     #[command(after_help = RUN_HELP)]
     Run(Run),
@@ -231,4 +233,17 @@ pub(crate) struct KeepWatch {
     pub(crate) id: CorrelationId,
     pub(crate) stacks: String,
     pub(crate) channel: String,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Doctor {
+    /// Environment; without it all of them
+    #[arg(value_name = "ENV")]
+    pub(crate) environment: Option<Environment>,
+    /// Stack, or several separated by commas; without it those of the environment
+    #[arg(value_name = "STACK")]
+    pub(crate) stack: Option<String>,
+    /// How to show it
+    #[arg(long, default_value = "text")]
+    pub(crate) format: Format,
 }

@@ -7,6 +7,7 @@ mod args;
 mod caller;
 mod can_deploy;
 mod cleanup;
+mod doctor;
 mod error;
 mod estimate;
 mod freeze;
@@ -66,6 +67,7 @@ fn dispatch(world: &World, command: Command) -> Result<Status, Problem> {
         Command::Status(words) => status::run(world, &words),
         Command::Freeze(words) => freeze::freeze(world, &words),
         Command::Thaw(words) => freeze::thaw(world, &words),
+        Command::Doctor(words) => doctor::run(world, &words),
         Command::Run(words) => run::run(world, &words),
         Command::KeepWatch(words) => run::keep_watch(world, &words),
     }

@@ -117,6 +117,11 @@ impl Place {
         self
     }
 
+    pub(crate) fn unset(&mut self, name: &str) -> &mut Self {
+        self.variables.remove(name);
+        self
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
