@@ -78,7 +78,7 @@ fn killed_with_9_it_takes_its_monitor_along_and_its_hold_frees_itself() {
     });
     kill_process_group(command, Signal::KILL).unwrap();
     until("nothing lives", || place.processes().is_empty());
-    // Nobody beats any more: the hold stays as it is for now.
+    // Nobody beats any more: the hold stays as it is until its lease ends.
     assert_eq!(
         place.deployments(),
         [(ID.to_owned(), "IN_PROGRESS".to_owned())]
