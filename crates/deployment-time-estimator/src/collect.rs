@@ -113,6 +113,6 @@ fn answer(stack: &StackName, collected: &Collected, new: usize, average: Option<
         "failed": of(Ended::Failed),
         "in_progress": of(Ended::Running),
         "pages": collected.pages,
-        "average_deployment_minutes": average,
+        "average_deployment_minutes": average.map(f64::round).map(|minutes| minutes as u64),
     })
 }

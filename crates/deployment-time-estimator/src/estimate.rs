@@ -21,6 +21,7 @@ pub(crate) fn run(tool: &Tool, words: &EstimateWords) -> Outcome {
     let found = tool.history.read(tool.clock.now());
     tool.warn(found.warning);
     let table = Table::shipped();
+    let registered = stacks::held_since(tool, &words.id);
     let mut told: Vec<Told> = Vec::new();
     for stack in &stacks {
         let past = found.history.past(stack.name());
@@ -29,7 +30,7 @@ pub(crate) fn run(tool: &Tool, words: &EstimateWords) -> Outcome {
         for note in &watched.notes {
             tool.context.console.warning(note);
         }
-        told.extend(tell(stack, &watched, &past, elapsed));
+        told.extend(tell(stack, &watched, &past, elapsed, registered));
     }
     // Of several stacks the one that takes longest is what the deployment waits for.
     let Some(longest) = told.into_iter().max_by_key(|told| told.remaining) else {
@@ -72,6 +73,7 @@ fn tell(
     watched: &Watched,
     past: &Past,
     elapsed: Option<Duration>,
+    registered: Option<Timestamp>,
 ) -> Option<Told> {
     let mut told = Told {
         stack_name: stack.name().to_owned(),
@@ -103,9 +105,21 @@ fn tell(
             .collect();
         return Some(told);
     }
-    if watched.stack.is_none() {
-        // It is about to be created: what such deployments took.
-        let total = not_begun(past)?;
+    let not_yet = match (&watched.stack, registered) {
+        (None, _) => true,
+        (Some(stack), Some(registered)) => stack.changed_at() < registered,
+        (Some(_), None) => false,
+    };
+    if not_yet {
+        // The deployment has yet to begin on this stack: what such deployments took.
+        if let Some(registered) = registered.filter(|_| elapsed.is_none()) {
+            told.elapsed = watched.at.since(registered);
+        }
+        let total = match (not_begun(past), &watched.stack) {
+            (Some(total), _) => total,
+            (None, Some(_)) => return Some(told),
+            (None, None) => return None,
+        };
         told.remaining = total.saturating_sub(told.elapsed);
         told.low = told.remaining.mul_f64(0.8);
         told.high = told.remaining.mul_f64(1.2);

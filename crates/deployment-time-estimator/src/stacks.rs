@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use registry_core::clock::Timestamp;
 use registry_core::ids::{CorrelationId, Environment, StackName};
 use registry_core::registry::{Found, Registry};
 use registry_core::settings::{ENVIRONMENT, STACK_NAME};
@@ -43,11 +44,9 @@ pub(crate) fn meant(
         .map_err(|error| error.to_string())
 }
 
-/// The stacks a deployment was registered with. A registry that cannot be read is no reason not to estimate.
+/// The stacks a deployment was registered with.
 fn registered(tool: &Tool, id: &CorrelationId) -> Option<Vec<StackName>> {
-    let clock = Arc::new(tool.clock.clone());
-    let registry = Registry::open(&tool.context.settings, clock).ok()?;
-    let entry = match registry.find(id).ok()? {
+    let entry = match find(tool, id)? {
         Found::Held(entry) | Found::Failed(entry) | Found::Abandoned(entry) => entry,
         Found::Ended(_) | Found::NeverSeen => return None,
     };
@@ -57,4 +56,24 @@ fn registered(tool: &Tool, id: &CorrelationId) -> Option<Vec<StackName>> {
         .filter_map(|stack| stack.parse().ok())
         .collect();
     (!stacks.is_empty()).then_some(stacks)
+}
+
+/// When a deployment that holds its environment was registered, by AWS's clock where it told it: what a stack did before that
+/// is not this deployment.
+pub(crate) fn held_since(tool: &Tool, id: &CorrelationId) -> Option<Timestamp> {
+    match find(tool, id)? {
+        Found::Held(entry) => entry
+            .baseline
+            .iter()
+            .find_map(|baseline| baseline.server_time)
+            .or(Some(entry.started_at)),
+        Found::Failed(_) | Found::Abandoned(_) | Found::Ended(_) | Found::NeverSeen => None,
+    }
+}
+
+/// What the registry knows of it. A registry that cannot be read is no reason not to estimate.
+fn find(tool: &Tool, id: &CorrelationId) -> Option<Found> {
+    let clock = Arc::new(tool.clock.clone());
+    let registry = Registry::open(&tool.context.settings, clock).ok()?;
+    registry.find(id).ok()
 }

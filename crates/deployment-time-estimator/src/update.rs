@@ -36,7 +36,7 @@ pub(crate) fn run(tool: &Tool, words: &UpdateWords) -> Outcome {
             "stack_name": names.join(","),
             "duration_minutes": words.minutes,
             "completed_at": now.rfc3339(),
-            "average_deployment_minutes": average,
+            "average_deployment_minutes": average.map(f64::round).map(|minutes| minutes as u64),
         }),
         Status::Yes,
     ))

@@ -121,6 +121,10 @@ fn the_guides_three_commands_do_what_it_says() {
     assert_eq!(estimated.json()["elapsed_minutes"], 15);
     let updated = bench.run(&["update", ID, "25"]);
     assert_eq!(updated.status, 0, "{}", updated.stderr);
+    assert_eq!(
+        updated.json()["average_deployment_minutes"].to_string(),
+        "13"
+    );
     let history = bench.history();
     let entry = &history["deployments"][1];
     assert_eq!(entry["correlation_id"], ID);
@@ -435,6 +439,33 @@ fn the_stack_comes_from_the_registry_then_from_the_settings() {
         "CourtCaseManagementStack-Staging"
     );
     assert_eq!(stack(&["update", "other", "5"], &[]), STACK);
+}
+
+#[test]
+fn a_registered_deployment_that_has_not_begun_is_not_over() {
+    let bench = Bench::new();
+    bench.aws.add_stack(
+        Stack::new(STACK)
+            .status("UPDATE_COMPLETE")
+            .operation_ago(86_400.0),
+    );
+    bench.run(&["update", "earlier", "25", STACK]);
+    let over = bench.run(&["estimate", ID, STACK]).json();
+    assert_eq!(over["estimated_remaining_minutes"], 0);
+    let registry = bench.history_path().with_file_name("deployments.json");
+    let now = registry_core::clock::Clock::now(&registry_core::clock::SystemClock::default());
+    let began = (now - std::time::Duration::from_secs(300)).rfc3339();
+    let entry = json!({"deployments": [{
+        "correlation_id": ID, "workflow_run_id": "1", "environment": "production", "stack_name": STACK,
+        "status": "IN_PROGRESS", "started_at": began, "updated_at": began}]});
+    std::fs::write(registry, entry.to_string()).unwrap();
+    let waiting = bench.run(&["estimate", ID, STACK]).json();
+    assert_eq!(waiting["elapsed_minutes"], 5);
+    assert_eq!(waiting["estimated_remaining_minutes"], 20);
+    assert_eq!(
+        waiting["confidence_interval"],
+        json!({"low": 16, "high": 24})
+    );
 }
 
 #[test]

@@ -18,9 +18,10 @@ pub(super) fn draw(summary: &Summary) -> String {
     line(
         &mut text,
         &format!(
-            "{}: {} deployments",
+            "{}: {} deployment{}",
             printable(&summary.stack),
-            summary.lines.len()
+            summary.lines.len(),
+            if summary.lines.len() == 1 { "" } else { "s" }
         ),
     );
     if let Some(failed) = summary.failed {
