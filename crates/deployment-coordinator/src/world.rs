@@ -14,7 +14,7 @@ use registry_core::registry::{Registry, RunSource};
 use registry_core::settings::{self, Settings};
 use registry_core::slot::{Ask, Entry, Leases};
 use registry_core::stack::{StackError, StackSource};
-use registry_core::store::{Scope, StoreError, process};
+use registry_core::store::{Scope, StoreError, network, process};
 use stack_client::AwsStacks;
 
 use crate::args::{Common, Place};

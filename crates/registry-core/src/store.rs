@@ -5,6 +5,7 @@ mod crash;
 pub mod file;
 pub mod format;
 pub mod lock;
+pub mod network;
 pub mod process;
 
 use std::collections::BTreeMap;
