@@ -127,7 +127,7 @@ fn of_64_that_ask_at_once_one_is_told_yes_needs_dynalite() {
         "{tokens:?}"
     );
     assert!(
-        lost.load(Ordering::Relaxed) > 10,
+        lost.load(Ordering::Relaxed) > 5,
         "the proxy lost no replies"
     );
 }
