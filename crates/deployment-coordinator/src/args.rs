@@ -59,6 +59,10 @@ pub(crate) enum Command {
     Thaw(Thaw),
     /// Look at everything that stops deployments, and say the fix: 0 sound, 1 something is wrong, 2 could not tell
     Doctor(Doctor),
+    /// Make the table of a shared registry, or say what it lacks: 0 all is there, 1 something is missing, 2 cannot tell
+    Init(Init),
+    /// Copy a registry and its history to another place, while nothing is active: 0 done, 1 something is active or there is nothing, 2 cannot tell
+    Migrate(Migrate),
     /// A whole deployment: wait, register, tell Slack, watch, run COMMAND, tell how it ended, clean up
     #[command(after_help = RUN_HELP)]
     Run(Run),
@@ -186,6 +190,23 @@ pub(crate) struct Thaw {
     /// Environment
     #[arg(value_name = "ENV")]
     pub(crate) environment: Environment,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Init {
+    /// dynamodb://TABLE or dynamodb://TABLE?region=REGION; without it REGISTRY_URL
+    #[arg(value_name = "REGISTRY")]
+    pub(crate) registry: Option<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Migrate {
+    /// The registry to copy: a folder, or dynamodb://TABLE
+    #[arg(value_name = "FROM")]
+    pub(crate) from: String,
+    /// Where to: a folder, or dynamodb://TABLE
+    #[arg(value_name = "TO")]
+    pub(crate) to: String,
 }
 
 /// What becomes of COMMAND when somebody else ends its hold.

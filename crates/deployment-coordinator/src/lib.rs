@@ -13,7 +13,9 @@ mod estimate;
 mod freeze;
 mod get_active;
 mod github;
+mod init;
 mod judge;
+mod migrate;
 mod new_id;
 mod outcome;
 mod register;
@@ -68,6 +70,8 @@ fn dispatch(world: &World, command: Command) -> Result<Status, Problem> {
         Command::Freeze(words) => freeze::freeze(world, &words),
         Command::Thaw(words) => freeze::thaw(world, &words),
         Command::Doctor(words) => doctor::run(world, &words),
+        Command::Init(words) => init::run(world, &words),
+        Command::Migrate(words) => migrate::run(world, &words),
         Command::Run(words) => run::run(world, &words),
         Command::KeepWatch(words) => run::keep_watch(world, &words),
     }

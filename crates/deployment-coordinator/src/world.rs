@@ -135,7 +135,7 @@ impl World {
     }
 
     fn registry_with(&self, clock: Arc<dyn Clock>) -> Result<Registry, StoreError> {
-        Registry::open(self.settings(), clock)
+        registry_dynamodb::open_registry(self.settings(), clock)
     }
 
     pub(crate) fn registry_required(&self) -> Result<bool, Problem> {

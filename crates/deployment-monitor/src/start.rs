@@ -10,7 +10,6 @@ use registry_core::clock::{Clock, SystemClock};
 use registry_core::estimate::{Past, Table};
 use registry_core::history::History;
 use registry_core::ids::StackName;
-use registry_core::registry::Registry;
 use registry_core::settings::{HUNG_AFTER, REGISTRY_DIR};
 use registry_core::store::atomic;
 use registry_core::store::lock::{Held, LockError, Patience, with_lock};
@@ -58,8 +57,8 @@ fn try_run(plan: &Plan, context: &Context) -> Result<Status, String> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new(stop.clone()));
     let source = AwsStacks::new(settings).map_err(|error| error.to_string())?;
     check_regions(&plan.stacks, &source)?;
-    let registry =
-        Registry::open(settings, Arc::clone(&clock)).map_err(|error| error.to_string())?;
+    let registry = registry_dynamodb::open_registry(settings, Arc::clone(&clock))
+        .map_err(|error| error.to_string())?;
     let mut log = EventLog::open(&plan.log_file).map_err(|error| error.to_string())?;
     let own_log = log.is_standard_stream().unwrap_or(false);
     let registry_dir = settings.path(&REGISTRY_DIR);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use registry_core::clock::Timestamp;
 use registry_core::ids::{CorrelationId, Environment, StackName};
-use registry_core::registry::{Found, Registry};
+use registry_core::registry::Found;
 use registry_core::settings::{ENVIRONMENT, STACK_NAME};
 
 use crate::Tool;
@@ -74,6 +74,6 @@ pub(crate) fn held_since(tool: &Tool, id: &CorrelationId) -> Option<Timestamp> {
 /// What the registry knows of it. A registry that cannot be read is no reason not to estimate.
 fn find(tool: &Tool, id: &CorrelationId) -> Option<Found> {
     let clock = Arc::new(tool.clock.clone());
-    let registry = Registry::open(&tool.context.settings, clock).ok()?;
+    let registry = registry_dynamodb::open_registry(&tool.context.settings, clock).ok()?;
     registry.find(id).ok()
 }

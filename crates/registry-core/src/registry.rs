@@ -242,8 +242,19 @@ impl Registry {
                 Found::NeverSeen => return Ok(BeatAnswer::NeverSeen),
             },
         };
-        self.update(about(&environment, id.as_str()), |slot, _, now| {
-            slot.beat(id.as_str(), known, now)
+        let touches = Touches {
+            stacks: known.map_or(&[], |entry| &entry.stacks),
+            ..about(&environment, id.as_str())
+        };
+        self.update(touches, |slot, elsewhere, now| {
+            let lost = known.is_some_and(|entry| entry.status.holds())
+                && slot.holds.is_empty()
+                && slot.remembered(id.as_str()).is_none();
+            match elsewhere.holds.first() {
+                // An entry that was lost is not put back beside another environment's holder of its stacks.
+                Some(other) if lost => BeatAnswer::Lost(Box::new(other.clone())),
+                Some(_) | None => slot.beat(id.as_str(), known, now),
+            }
         })
     }
 

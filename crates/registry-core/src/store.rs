@@ -7,6 +7,7 @@ pub mod format;
 pub mod lock;
 pub mod network;
 pub mod process;
+pub mod transfer;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -17,6 +17,7 @@ mod table;
 use std::sync::Arc;
 
 use registry_core::clock::Clock;
+use registry_core::registry::Registry;
 use registry_core::settings::Settings;
 use registry_core::store::{Location, Store, StoreError};
 
@@ -40,4 +41,10 @@ pub fn open(
             Ok(Box::new(DynamoStore::new(address, clock)?))
         }
     }
+}
+
+/// The registry that the settings name.
+pub fn open_registry(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Registry, StoreError> {
+    let store = open(Registry::location(settings)?, settings, clock)?;
+    Ok(Registry::over(store))
 }

@@ -2,15 +2,19 @@
 
 #![expect(
     clippy::panic,
+    clippy::print_stderr,
     clippy::unwrap_used,
     reason = "a test that cannot go on has failed"
 )]
 
 mod decision;
+#[path = "../../../registry-dynamodb/tests/shared/emulator.rs"]
+mod emulator;
 mod estimate;
 mod files;
 mod life;
 mod race;
 mod room;
+mod shared;
 mod wait;
 mod words;

@@ -190,6 +190,19 @@ fn a_beat_does_not_push_out_who_came_meanwhile() {
 }
 
 #[test]
+fn a_beat_does_not_put_an_entry_back_beside_another_environments_holder_of_its_stack() {
+    let room = room();
+    let entry = room.hold("a");
+    room.empty_by_hand();
+    room.register("staging", "b", "Stack");
+    let BeatAnswer::Lost(holder) = room.registry.beat(&id("a"), Some(&entry)).unwrap() else {
+        panic!("two holders of one stack");
+    };
+    assert_eq!(holder.correlation_id, "b");
+    assert_eq!(room.registry.find(&id("a")).unwrap(), Found::NeverSeen);
+}
+
+#[test]
 fn an_outcome_is_written_down_and_frees_nothing() {
     let room = room();
     room.hold("a");

@@ -471,3 +471,25 @@ fn the_same_stack_by_name_and_by_arn() {
     assert!(!same_stack(&arn("us-east-1"), &arn("eu-west-1")));
     assert!(!same_stack("App", "App2"));
 }
+
+#[test]
+fn a_waiter_that_asks_often_is_written_down_seldom_and_lives() {
+    let mut slot = slot();
+    assert!(granted(&register(&mut slot, "a", &at(0))));
+    slot.enqueue(&ask("b"), &at(0));
+    let before = slot.clone();
+    assert!(matches!(
+        poll(&mut slot, &ask("b"), &at(20)),
+        Poll::Waiting(_, 1)
+    ));
+    assert_eq!(slot, before, "a young beat was written anew");
+    // A third of its lease is how often `wait` asks.
+    for third in 1..20 {
+        let answer = poll(&mut slot, &ask("b"), &at(third * LEASE.as_secs() / 3));
+        assert!(matches!(answer, Poll::Waiting(_, 1)));
+    }
+    // Another process takes the place over at once.
+    let took_over = 19 * LEASE.as_secs() / 3 + 1;
+    poll(&mut slot, &ask_by("b", 1), &at(took_over));
+    assert_eq!(slot.queue[0].process, ask_by("b", 1).process);
+}

@@ -1,0 +1,150 @@
+//! The program over a shared registry: REGISTRY_URL.
+
+use serde_json::Value;
+
+use crate::emulator::{Emulator, dynalite, moto};
+use crate::room::{Ran, Room, ended};
+
+const URL: &str = "dynamodb://deployment-registry";
+
+/// A room whose registry is in the emulator.
+fn room(emulator: &Emulator) -> Room {
+    let mut room = Room::new();
+    let url = format!("http://127.0.0.1:{}", emulator.port);
+    room.set("AWS_ENDPOINT_URL_DYNAMODB", &url)
+        .set("REGISTRY_URL", URL)
+        .set("GITHUB_REPOSITORY", "owner/repository");
+    room.stack("UPDATE_COMPLETE");
+    room
+}
+
+#[test]
+fn init_makes_the_table_needs_moto() {
+    let Some(emulator) = moto() else { return };
+    let room = room(&emulator);
+    let first = room
+        .run(&["init"])
+        .exits(0)
+        .says("[SUCCESS] the table deployment-registry");
+    assert_eq!(first.json()["created"], true);
+    assert_eq!(first.json()["missing"], Value::Array(Vec::new()));
+    let second = room.run(&["init"]).exits(0);
+    assert_eq!(second.json()["created"], false);
+    room.register("a").exits(0);
+}
+
+#[test]
+fn eight_processes_on_eight_machines_race_and_one_wins_needs_dynalite() {
+    let Some(emulator) = dynalite() else { return };
+    // A folder of its own each, as on eight machines: only the table is shared.
+    let rooms: Vec<Room> = (0..8).map(|_| room(&emulator)).collect();
+    rooms[0].run(&["init", URL]);
+    let mut last_token = 0;
+    for round in 0..2 {
+        let children: Vec<_> = rooms
+            .iter()
+            .enumerate()
+            .map(|(number, room)| {
+                let id = format!("id-{round}-{number}");
+                room.start_as("", &["register", &id, "7", "production"])
+            })
+            .collect();
+        let ran: Vec<Ran> = children.into_iter().map(ended).collect();
+        let winners: Vec<&Ran> = ran.iter().filter(|ran| ran.code == 0).collect();
+        assert_eq!(winners.len(), 1, "{ran:?}");
+        let winner = winners[0].json();
+        assert_eq!(winner["scope"], "shared");
+        let token = winner["fencing_token"].as_u64().unwrap();
+        assert!(token > last_token);
+        last_token = token;
+        for loser in ran.iter().filter(|ran| ran.code != 0) {
+            assert_eq!(loser.code, 1, "{loser:?}");
+            let holder = &loser.json()["active_deployment"]["correlation_id"];
+            assert_eq!(*holder, winner["correlation_id"]);
+        }
+        let id = winner["correlation_id"].as_str().unwrap();
+        // Anybody may clean up, from anywhere.
+        rooms[7].run(&["cleanup", id]).exits(0);
+        assert!(!rooms[0].file().exists());
+    }
+}
+
+#[test]
+fn a_wrong_setting_is_2_and_no_fallback_needs_dynalite() {
+    let Some(emulator) = dynalite() else { return };
+    for (name, value, words) in [
+        (
+            "REGISTRY_URL",
+            "dynamodb://no-such-table",
+            "there is no table no-such-table",
+        ),
+        ("REGISTRY_URL", "redis://x", "this scheme is not known"),
+        (
+            "GITHUB_REPOSITORY",
+            "",
+            "a shared registry needs a namespace",
+        ),
+    ] {
+        let mut room = room(&emulator);
+        room.set(name, value);
+        for command in [
+            ["can_deploy", "production"].as_slice(),
+            &["register", "a", "1", "production"],
+        ] {
+            let ran = room.run(command).exits(2).says(words);
+            assert!(!ran.stderr.contains("falling back"), "{ran:?}");
+            assert_eq!(ran.stderr.lines().count(), 1, "{ran:?}");
+        }
+    }
+}
+
+#[test]
+fn a_store_that_is_down_falls_back_to_cloudformation_and_never_to_a_file() {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    let mut room = Room::new();
+    let url = format!("http://127.0.0.1:{port}");
+    room.set("AWS_ENDPOINT_URL_DYNAMODB", &url)
+        .set("REGISTRY_URL", URL)
+        .set("GITHUB_REPOSITORY", "owner/repository");
+    room.stack("UPDATE_COMPLETE");
+    let ran = room
+        .register("a")
+        .exits(0)
+        .says("Registry unavailable, falling back to CloudFormation-only coordination");
+    assert_eq!(ran.json()["registered"], false);
+    assert!(!room.file().exists());
+    room.set("REGISTRY_REQUIRED", "true");
+    room.register("a").exits(2);
+}
+
+#[test]
+fn a_registry_moves_and_not_while_it_is_in_use_needs_dynalite() {
+    let Some(emulator) = dynalite() else { return };
+    let mut room = room(&emulator);
+    room.run(&["init"]);
+    let url = room.path("old").display().to_string();
+    room.set("REGISTRY_URL", &format!("file://{url}"));
+    room.run(&["migrate", &url, URL])
+        .exits(1)
+        .says("there is nothing in");
+    let token = room.register("a").exits(0).json()["fencing_token"]
+        .as_u64()
+        .unwrap();
+    room.run(&["migrate", &url, URL])
+        .exits(1)
+        .says("a holds production in ");
+    room.run(&["cleanup", "a", "--outcome", "failed"]).exits(0);
+    let moved = room.run(&["migrate", &url, URL]).exits(0).json();
+    assert_eq!(
+        (&moved["environments"], &moved["entries"]),
+        (&1.into(), &1.into())
+    );
+    room.set("REGISTRY_URL", URL);
+    room.run(&["verify", "a"]).exits(1).reason("FAILED");
+    let next = room.register("b").exits(0).json()["fencing_token"]
+        .as_u64()
+        .unwrap();
+    assert!(next > token);
+}
