@@ -206,6 +206,13 @@ impl World {
         if registry.scope() != Scope::Machine {
             return;
         }
+        let folder = self.settings().path(&settings::REGISTRY_DIR);
+        if let Some(kind) = network::file_system(&folder) {
+            self.console().warning(&format!(
+                "the registry {} lies on a network file system ({kind}), where locks may not hold between machines: keep it on a local disk, or set REGISTRY_URL=dynamodb://TABLE to share one",
+                registry.place()
+            ));
+        }
         let hosted =
             self.settings().variable("RUNNER_ENVIRONMENT").as_deref() == Some("github-hosted");
         let place = registry.place();
