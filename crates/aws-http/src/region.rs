@@ -9,8 +9,9 @@ use aws_config::profile::ProfileFileRegionProvider;
 pub(crate) async fn resolve(fallback: &str) -> String {
     let chain = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
         .or_else(ProfileFileRegionProvider::new());
-    chain
-        .region()
-        .await
-        .map_or_else(|| fallback.to_owned(), |region| region.to_string())
+    let found = chain.region().await.map(|region| region.to_string());
+    // An Actions variable that is not set arrives as an empty one.
+    found
+        .filter(|region| !region.is_empty())
+        .unwrap_or_else(|| fallback.to_owned())
 }

@@ -34,20 +34,20 @@ pub trait Arguments: Parser {
 
 impl<P: Parser> Arguments for P {}
 
-// `can-deploy` is `can_deploy`: in the place where a command stands, and nowhere else.
+// `can-deploy` is `can_deploy`. Only a command's own name is touched: the value of an option may stand before it.
 fn underscore_command(
     words: impl IntoIterator<Item = OsString>,
     command: &clap::Command,
 ) -> Vec<OsString> {
     let mut words: Vec<OsString> = words.into_iter().collect();
-    if command.has_subcommands()
-        && let Some(word) = words
-            .iter_mut()
-            .skip(1)
-            .find(|word| !word.to_string_lossy().starts_with('-'))
-        && let Some(text) = word.to_str()
+    let underscored = |word: &OsString| word.to_str().map(|text| text.replace('-', "_"));
+    let named = |word: &OsString| {
+        underscored(word).is_some_and(|text| command.find_subcommand(&text).is_some())
+    };
+    if let Some(word) = words.iter_mut().skip(1).find(|word| named(word))
+        && let Some(text) = underscored(word)
     {
-        *word = text.replace('-', "_").into();
+        *word = text.into();
     }
     words
 }
@@ -136,6 +136,8 @@ mod tests {
     #[derive(Debug, clap::Parser)]
     #[command(name = "tool")]
     struct Tool {
+        #[arg(long)]
+        dir: Option<String>,
         #[command(subcommand)]
         command: Commands,
     }
@@ -195,6 +197,17 @@ mod tests {
             "<ID>: the correlation id \"a/b\" has '/' at position 2: give 1 to 128 of A-Z a-z 0-9 . _ : - that does not \
              start with '-' or '.', like 20260114-123456-abc123",
         );
+    }
+
+    #[test]
+    fn the_value_of_an_option_keeps_its_hyphens() {
+        let words = ["tool", "--dir", "my-dir", "can-deploy", "my-env"].map(OsString::from);
+        let tool = Tool::read_from(words).unwrap();
+        assert_eq!(tool.dir.as_deref(), Some("my-dir"));
+        assert!(matches!(
+            tool.command,
+            Commands::CanDeploy { environment, .. } if environment == "my-env"
+        ));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use registry_core::settings::{Settings, SettingsError, SettingsFile};
+use registry_core::settings::{self, Origin, Settings, SettingsError, SettingsFile};
 use registry_core::text::Masker;
 
 use crate::console::Console;
@@ -22,6 +22,7 @@ pub struct Context {
 impl Context {
     /// Reads the environment and the settings file, once.
     pub fn load() -> Result<Self, SettingsError> {
+        refuse_unreadable()?;
         let file = match find_settings_file() {
             Some(path) => read_settings_file(path)?,
             None => SettingsFile::default(),
@@ -46,6 +47,22 @@ impl Context {
             }
         }
     }
+}
+
+// A variable that is not text would otherwise count as not set, and a default stand in for what somebody meant.
+fn refuse_unreadable() -> Result<(), SettingsError> {
+    let ours = settings::ALL.iter().map(|setting| setting.name);
+    for name in ours.chain(["CORRELATION_ID", "GITHUB_REPOSITORY"]) {
+        if let Some(value) = std::env::var_os(name).filter(|value| value.to_str().is_none()) {
+            return Err(SettingsError::Bad {
+                name,
+                value: value.to_string_lossy().into_owned(),
+                origin: Origin::Variable(name.to_owned()),
+                expected: "give text in UTF-8",
+            });
+        }
+    }
+    Ok(())
 }
 
 #[expect(
