@@ -67,7 +67,9 @@ impl Leases {
             HoldKind::Registered => self.registered,
             HoldKind::Run => self.run,
         };
-        (silent >= lease).then(|| {
+        // A hold whose times cannot be read (they stand as 1970) has no age that could prove anything.
+        let age_is_known = entry.last_beat() != Beat::default();
+        (age_is_known && silent >= lease).then(|| {
             format!(
                 "no sign of life for {} (the lease is {}), and CloudFormation is not working on {}",
                 human_duration(silent),

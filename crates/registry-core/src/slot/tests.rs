@@ -409,6 +409,16 @@ fn nothing_but_proof_ends_a_silent_hold() {
             .is_none()
     );
     assert!(leases.proof_of_death(&run, &idle, &at(15 * 60)).is_some());
+    // Times that could not be read stand as 1970: no age, so no lease can have run out; GitHub's word still counts.
+    let undated = Entry {
+        started_at: Timestamp::default(),
+        updated_at: Timestamp::default(),
+        beat: None,
+        ..holder.clone()
+    };
+    let late = at(9_000_000);
+    assert!(leases.proof_of_death(&undated, &idle, &late).is_none());
+    assert!(leases.proof_of_death(&undated, &over, &late).is_some());
     // A beat since the proof was gathered: it lives.
     let seen = holder.last_beat();
     slot.beat("a", None, &at(200));

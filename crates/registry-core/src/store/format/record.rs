@@ -80,7 +80,12 @@ fn count(value: &Value, key: &str) -> Option<u64> {
 }
 
 fn moment(value: &Value, key: &str) -> Option<Timestamp> {
-    Timestamp::parse_rfc3339(value.get(key)?.as_str()?)
+    let text = value.get(key)?.as_str()?.trim();
+    // RFC 3339 is what we write; people and scripts also write what they read, `2026-01-14 12:34:56 UTC`.
+    Timestamp::parse_rfc3339(text).or_else(|| {
+        let (day, time) = text.strip_suffix(" UTC")?.split_once(' ')?;
+        Timestamp::parse_rfc3339(&format!("{day}T{time}Z"))
+    })
 }
 
 fn object<'a>(value: &'a Value, key: &str) -> Option<&'a Value> {

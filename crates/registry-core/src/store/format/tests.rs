@@ -38,6 +38,12 @@ fn the_guides_file_is_read_and_written_to_the_letter() {
     let entry = &slot.holds[0];
     assert_eq!(entry.stacks, ["CourtCaseManagementStack"]);
     assert_eq!(entry.last_beat().at, entry.updated_at);
+    let for_people = GUIDE.replace("T12:44:56Z", " 12:44:56 UTC");
+    let read = Document::parse(for_people.as_bytes()).unwrap();
+    assert_eq!(
+        read.slot("production").holds[0].updated_at,
+        entry.updated_at
+    );
     // Another environment's change leaves the entry's lines as they are.
     let mut changed = document.clone();
     changed.put(&Slot::new("staging"));
