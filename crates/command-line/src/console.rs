@@ -103,6 +103,22 @@ impl Console {
         let _written = std::io::stderr().lock().write_all(text.as_bytes());
     }
 
+    /// Begins a group of lines that GitHub folds under `title`; nothing elsewhere. Close it with [`Console::end_group`].
+    pub fn group(&self, title: &str) {
+        if self.annotate && !self.silent {
+            let title = self.masker.mask(&one_line(title));
+            let line = format!("::group::{}\n", escape_data(&title));
+            let _written = std::io::stderr().lock().write_all(line.as_bytes());
+        }
+    }
+
+    /// Ends the group of lines; nothing elsewhere.
+    pub fn end_group(&self) {
+        if self.annotate && !self.silent {
+            let _written = std::io::stderr().lock().write_all(b"::endgroup::\n");
+        }
+    }
+
     fn render(&self, level: Level, message: &str) -> String {
         let message = self.masker.mask(&one_line(message));
         let mark = level.mark();

@@ -9,6 +9,7 @@ mod ending;
 mod keeper;
 mod program;
 mod slack;
+mod summary;
 mod turn;
 
 use std::ffi::OsString;
@@ -153,7 +154,12 @@ fn deploy(world: &World, plan: &Plan) -> Result<u8, Problem> {
     let mut queued = false;
     let turn = {
         let mut on_no = |decision: &Decision| tell_queued(plan, &teller, decision, &mut queued);
-        turn::take(world, plan, &registry, &stop, &mut on_no)
+        world
+            .console()
+            .group(&format!("Waiting for {}", plan.target.environment));
+        let turn = turn::take(world, plan, &registry, &stop, &mut on_no);
+        world.console().end_group();
+        turn
     };
     let held = match turn {
         Ok(Turn::Hold(entry)) => Some(entry),
@@ -293,6 +299,7 @@ impl Deployment<'_> {
             watch.end(course.hurry);
         }
         ending::tell(world, plan, &course, &result);
+        summary::write(world, plan, self.held.as_deref(), &course, &result);
         if !self.teller.finish(course.hurry, &self.events) {
             world
                 .console()
@@ -321,6 +328,7 @@ impl Deployment<'_> {
                 "fencing_token",
                 token.map(|token| token.to_string()).unwrap_or_default(),
             ),
+            ("url", plan.url.clone().unwrap_or_default()),
         ]);
         self.teller.tell(Notification::Started {
             id: plan.id.to_string(),

@@ -229,15 +229,24 @@ impl World {
 
     /// Hands values on to later steps of a GitHub job (`GITHUB_OUTPUT`); does nothing elsewhere.
     pub(crate) fn github_output(&self, values: &[(&str, String)]) {
-        let Some(path) = self.settings().variable("GITHUB_OUTPUT") else {
-            return;
-        };
         // Words and numbers of ours only; a line break would forge another value.
         let lines: Vec<String> = values
             .iter()
             .map(|(name, value)| format!("{name}={}", value.replace(['\n', '\r'], " ")))
             .collect();
-        let text = lines.join("\n") + "\n";
+        self.append("GITHUB_OUTPUT", &(lines.join("\n") + "\n"));
+    }
+
+    /// Adds Markdown to the page of a GitHub job (`GITHUB_STEP_SUMMARY`); does nothing elsewhere.
+    pub(crate) fn github_summary(&self, markdown: &str) {
+        self.append("GITHUB_STEP_SUMMARY", markdown);
+    }
+
+    // To the file that a variable of GitHub's names.
+    fn append(&self, variable: &str, text: &str) {
+        let Some(path) = self.settings().variable(variable) else {
+            return;
+        };
         let written = std::fs::OpenOptions::new()
             .append(true)
             .create(true)
@@ -245,7 +254,7 @@ impl World {
             .and_then(|mut file| file.write_all(text.as_bytes()));
         if let Err(error) = written {
             self.console().warning(&format!(
-                "GITHUB_OUTPUT ({path}) could not be written: {error}"
+                "{variable} ({path}) could not be written: {error}"
             ));
         }
     }

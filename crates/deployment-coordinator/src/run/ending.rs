@@ -27,7 +27,8 @@ pub(super) struct Report {
 }
 
 impl Report {
-    fn minutes(&self) -> u64 {
+    /// Whole minutes, rounded.
+    pub(super) fn minutes(&self) -> u64 {
         (self.took.as_secs() + 30) / 60
     }
 

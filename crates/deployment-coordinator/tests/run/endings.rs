@@ -260,3 +260,31 @@ fn the_first_cause_is_what_slack_reads() {
     assert!(cause.contains("Insufficient capacity"), "{cause}");
     place.is_clean();
 }
+
+#[test]
+fn a_github_job_has_outputs_a_summary_and_groups() {
+    let mut place = Place::new();
+    let [output, summary] = ["output", "summary"].map(|name| place.path(name));
+    place
+        .set("GITHUB_ACTIONS", "true")
+        .set("GITHUB_OUTPUT", output.to_str().unwrap())
+        .set("GITHUB_STEP_SUMMARY", summary.to_str().unwrap());
+    let ran = place
+        .deploy(&["sh", "-c", "exit 3"])
+        .exits(3)
+        .says("::group::Waiting for production\n")
+        .says("::endgroup::\n")
+        .says("::error::");
+    assert_eq!(ran.stdout, "");
+    let output = place.read("output");
+    for line in ["can_proceed=true", "registered=true", "url="] {
+        assert!(output.lines().any(|found| found == line), "{output}");
+    }
+    assert!(output.contains(&format!("correlation_id={ID}\n")));
+    assert!(output.contains("fencing_token=1"), "{output}");
+    let summary = place.read("summary");
+    assert!(summary.starts_with("### ❌ Deployment Failed"), "{summary}");
+    let row = "| Error | sh ended with exit status 3 |\n";
+    assert!(summary.contains(row), "{summary}");
+    place.is_clean();
+}
