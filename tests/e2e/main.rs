@@ -14,6 +14,7 @@ mod hostile;
 mod moto;
 mod registry_trouble;
 mod run;
+mod workflows;
 
 use std::path::Path;
 use std::sync::LazyLock;

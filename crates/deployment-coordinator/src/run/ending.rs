@@ -27,9 +27,9 @@ pub(super) struct Report {
 }
 
 impl Report {
-    /// Whole minutes, rounded.
+    /// Whole minutes, rounded; one at least, as the history wants it.
     pub(super) fn minutes(&self) -> u64 {
-        (self.took.as_secs() + 30) / 60
+        ((self.took.as_secs() + 30) / 60).max(1)
     }
 
     fn succeeded(&self, course: &Course) -> bool {

@@ -150,7 +150,7 @@ fn sub(value: &Value, found: &mut BTreeSet<String>) {
 
 /// Reads YAML into the long forms: `!Ref X` becomes `{"Ref": "X"}`. Aliases, which CloudFormation does not take, become
 /// null, so that no small text grows large.
-fn yaml(text: &str) -> Result<Value, TemplateError> {
+pub fn yaml(text: &str) -> Result<Value, TemplateError> {
     let mut builder = Builder::default();
     for event in Parser::new_from_str(text) {
         let (event, _) = event.map_err(|error| TemplateError::Syntax {
