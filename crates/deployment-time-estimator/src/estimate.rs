@@ -47,6 +47,12 @@ pub(crate) fn run(tool: &Tool, words: &EstimateWords) -> Outcome {
             longest.unknown_types.join(", ")
         ));
     }
+    if !longest.shipped_types.is_empty() {
+        tool.context.console.info(&format!(
+            "no history yet for {}: figures of other people's stacks are used (collect gathers yours)",
+            longest.shipped_types.join(", ")
+        ));
+    }
     Ok(print_json(
         &longest.json(words, &found.history),
         Status::Yes,
@@ -64,6 +70,7 @@ struct Told {
     high: Duration,
     basis: &'static str,
     unknown_types: Vec<String>,
+    shipped_types: Vec<String>,
     path: Vec<Value>,
 }
 
@@ -87,6 +94,7 @@ fn tell(
         high: Duration::ZERO,
         basis: "over",
         unknown_types: Vec::new(),
+        shipped_types: Vec::new(),
         path: Vec::new(),
     };
     if let Some(estimate) = &watched.estimate {
@@ -96,6 +104,7 @@ fn tell(
         told.high = estimate.high;
         told.basis = estimate.basis.as_str();
         told.unknown_types.clone_from(&estimate.unknown_types);
+        told.shipped_types.clone_from(&estimate.shipped_types);
         told.path = estimate
             .path
             .iter()
@@ -144,6 +153,7 @@ impl Told {
             "basis": self.basis,
             "critical_path": self.path,
             "unknown_resource_types": self.unknown_types,
+            "resource_types_without_history": self.shipped_types,
             "deployments_in_history": history.deployments(&self.stack_name).len(),
         })
     }

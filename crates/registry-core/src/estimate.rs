@@ -97,6 +97,8 @@ pub struct Estimate {
     pub basis: Basis,
     /// Types nobody has a figure for, sorted, of what is running or to come.
     pub unknown_types: Vec<String>,
+    /// Types that only the shipped table knows, sorted, of what is running or to come: there is no history of ours for them.
+    pub shipped_types: Vec<String>,
     /// What the end waits for, in order: the longest chain that is left.
     pub path: Vec<Step>,
 }
@@ -143,7 +145,8 @@ pub fn estimate(input: &EstimateInput<'_>) -> Estimate {
         high: span(high),
         total: span(now + remaining),
         basis,
-        unknown_types: unknown_types(&items),
+        unknown_types: types_known_from(Source::Unknown, &items),
+        shipped_types: types_known_from(Source::Shipped, &items),
         path: if known { chain.path } else { Vec::new() },
     }
 }
@@ -158,6 +161,7 @@ fn finished(operation: &Operation, now: f64) -> Estimate {
         total: took,
         basis: Basis::Over,
         unknown_types: Vec::new(),
+        shipped_types: Vec::new(),
         path: Vec::new(),
     }
 }
@@ -195,10 +199,10 @@ fn interval(remaining: f64, past: &Past) -> (f64, f64) {
     }
 }
 
-fn unknown_types(items: &[Item]) -> Vec<String> {
+fn types_known_from(source: Source, items: &[Item]) -> Vec<String> {
     let mut types: Vec<String> = items
         .iter()
-        .filter(|item| item.source == Source::Unknown && !matches!(item.state, State::Over { .. }))
+        .filter(|item| item.source == source && !matches!(item.state, State::Over { .. }))
         .map(|item| item.resource_type.clone())
         .collect();
     types.sort();

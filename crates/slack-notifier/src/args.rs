@@ -35,7 +35,7 @@ pub(crate) struct Args {
     command: Command,
 }
 
-#[derive(Debug, Default, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 struct Flags {
     /// Exit 1 when the message is not delivered but queued or lost
     #[arg(long, global = true)]
@@ -126,16 +126,30 @@ impl Args {
             Split::Message(kind, words) => (kind, words),
             Split::Doctor { json } => return Ok(Wanted::Doctor { json }),
         };
-        let (flags, args) = self.flags.and(words)?;
         let text = |word: Option<OsString>| word.map(lossy);
-        let words = Words {
-            args: args.into_iter().map(lossy).collect(),
-            details: text(flags.details),
-            elapsed: text(flags.elapsed),
-            remaining: text(flags.remaining),
+        let plain = Words {
+            args: words.iter().cloned().map(lossy).collect(),
+            ..Words::default()
         };
-        let mut parsed =
-            Notification::from_words(kind, words).map_err(|error| error.to_string())?;
+        let read = self.flags.clone().and(words).and_then(|(mut flags, args)| {
+            let words = Words {
+                args: args.into_iter().map(lossy).collect(),
+                details: text(flags.details.take()),
+                elapsed: text(flags.elapsed.take()),
+                remaining: text(flags.remaining.take()),
+            };
+            let parsed =
+                Notification::from_words(kind, words).map_err(|error| error.to_string())?;
+            Ok((flags, parsed))
+        });
+        // An error text may look like one of our flags. Where words are lacking without it, it was text: no message is lost.
+        let (flags, mut parsed) = match read {
+            Ok(read) => read,
+            Err(error) => match Notification::from_words(kind, plain) {
+                Ok(parsed) => (self.flags, parsed),
+                Err(_) => return Err(error),
+            },
+        };
         if let Some(channel) = text(flags.channel) {
             parsed.channel = Some(channel);
         }
@@ -265,6 +279,11 @@ mod tests {
         assert_eq!(negative.parsed.notification.words().args[2], "-5");
         let after = message(&["progress", "i", "s", "--", "--strict"]).unwrap();
         assert!(!after.strict, "{after:?}");
+        for text in ["--strict", "--channel=foo", "--remaining"] {
+            let error = message(&["failed", "i", "e", text]).unwrap();
+            assert_eq!(error.parsed.notification.words().args[2], text);
+            assert!(!error.strict);
+        }
     }
 
     #[test]

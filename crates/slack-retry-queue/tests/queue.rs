@@ -367,9 +367,10 @@ fn damaged_files_go_aside_and_newer_ones_are_left_alone() {
         &place.queue().join("corrupt/empty.json"),
         b"an earlier one of the same name",
     );
+    std::fs::create_dir(place.queue().join("folder.json")).unwrap();
     let ran = process(&place);
     assert_eq!((ran.code, place.messages().len()), (Some(0), 1), "{ran:?}");
-    assert_eq!(place.queued(), ["newer.json"]);
+    assert_eq!(place.queued(), ["folder.json", "newer.json"]);
     assert_eq!(
         files(&place.queue().join("corrupt")),
         [

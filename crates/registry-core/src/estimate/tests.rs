@@ -152,6 +152,7 @@ fn unknown_types_are_named_and_known_ones_are_not() {
     });
     let estimate = of(&now, &Past::default(), None, 10.0);
     assert_eq!(estimate.unknown_types, ["T::Strange::X"]);
+    assert_eq!(estimate.shipped_types, ["AWS::RDS::DBInstance"]);
 }
 
 #[test]

@@ -178,8 +178,10 @@ fn list(folder: &Path) -> io::Result<Vec<String>> {
     };
     let mut names = Vec::new();
     for entry in entries {
-        // A name that is not UTF-8 is none of ours.
-        if let Ok(name) = entry?.file_name().into_string() {
+        let entry = entry?;
+        // A name that is not UTF-8 is none of ours, and neither is a folder, whatever it is called.
+        let is_folder = entry.file_type()?.is_dir();
+        if let (Ok(name), false) = (entry.file_name().into_string(), is_folder) {
             names.push(name);
         }
     }
