@@ -93,7 +93,7 @@ fn answer(can_deploy: bool, view: &View, decision: &Decision) -> Value {
     if let Some(warning) = &decision.warning {
         json.insert("warning".to_owned(), json!(warning));
     }
-    if let Some(active) = view.active().filter(|_| !can_deploy) {
+    if let Some(active) = view.active.clone().filter(|_| !can_deploy) {
         json.insert("active_deployment".to_owned(), json!(active));
     }
     Value::Object(json)

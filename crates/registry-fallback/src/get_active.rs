@@ -14,7 +14,10 @@ pub(crate) fn run(context: &Context, named: Option<&Environment>) -> Result<Stat
         context.console.error(&doubt.to_string());
         doubts += 1;
     }
-    let active: Vec<_> = views.iter().filter_map(View::active).collect();
+    let active: Vec<_> = views
+        .iter()
+        .filter_map(|view| view.active.clone())
+        .collect();
     let status = match (active.is_empty(), doubts) {
         (false, _) => Status::Yes,
         (true, 0) => Status::No,

@@ -1,12 +1,16 @@
 //! Which stacks are asked for, and what CloudFormation says about them.
 
 use command_line::Context;
-use registry_core::clock::{Clock as _, SystemClock, Timestamp};
+use registry_core::clock::{Clock as _, SystemClock, Timestamp, whole_minutes};
 use registry_core::decide::{self, Seen, active_stack, mark_fallback};
 use registry_core::deployment::ActiveDeployment;
+use registry_core::estimate::Table;
+use registry_core::estimate::watch::for_stack;
+use registry_core::history::History;
+use registry_core::history::file::HistoryFile;
 use registry_core::ids::{Environment, StackName};
 use registry_core::settings;
-use registry_core::stack::{Stack, StackError};
+use registry_core::stack::StackError;
 use stack_client::AwsStacks;
 
 use crate::Problem;
@@ -15,25 +19,32 @@ use crate::Problem;
 pub(crate) struct View {
     pub(crate) environment: String,
     pub(crate) seen: Vec<Seen>,
+    /// What CloudFormation is working on, as the contract's `active_deployment`.
+    pub(crate) active: Option<ActiveDeployment>,
 }
 
 impl View {
-    /// What CloudFormation is working on, as the contract's `active_deployment`.
-    pub(crate) fn active(&self) -> Option<ActiveDeployment> {
-        decide::working(&self.seen, local_now())
-            .map(|(stack, now)| describe(stack, &self.environment, now))
-    }
-
     /// What keeps one from saying that nothing goes on.
     pub(crate) fn doubts(&self) -> Vec<StackError> {
         self.seen.iter().filter_map(decide::doubt).collect()
     }
 }
 
-fn describe(stack: &Stack, environment: &str, now: Timestamp) -> ActiveDeployment {
+fn active(
+    source: &AwsStacks,
+    history: &History,
+    environment: &str,
+    seen: &[Seen],
+) -> Option<ActiveDeployment> {
+    let (stack, now) = decide::working(seen, local_now())?;
     let mut active = active_stack(stack, environment, now);
     mark_fallback(&mut active);
-    active
+    let past = history.past(&stack.name);
+    // The answer stands without a number, too.
+    let watched = for_stack(source, &past, &Table::shipped(), &stack.id, now).ok();
+    let estimate = watched.and_then(|watched| watched.estimate);
+    active.estimated_remaining_minutes = estimate.map(|estimate| whole_minutes(estimate.remaining));
+    Some(active)
 }
 
 /// This machine's own clock; only where AWS gave no time of its own.
@@ -44,11 +55,18 @@ pub(crate) fn local_now() -> Timestamp {
 /// Asks for the stacks of `named`; with no name those of ENVIRONMENT, else STACK_NAME, else of every environment.
 pub(crate) fn look(context: &Context, named: Option<&Environment>) -> Result<Vec<View>, Problem> {
     let source = AwsStacks::new(&context.settings)?;
+    let folder = context.settings.path(&settings::REGISTRY_DIR);
+    let history = HistoryFile::in_folder(&folder).read(local_now()).history;
     let views = wanted(context, named)?
         .into_iter()
-        .map(|(environment, stacks)| View {
-            environment,
-            seen: decide::look(&source, &stacks),
+        .map(|(environment, stacks)| {
+            let seen = decide::look(&source, &stacks);
+            let active = active(&source, &history, &environment, &seen);
+            View {
+                environment,
+                seen,
+                active,
+            }
         })
         .collect();
     Ok(views)

@@ -4,7 +4,7 @@
 use std::process::Command;
 
 use serde_json::Value;
-use simulators::{CloudFormation, Fault, Stack, Trouble};
+use simulators::{CloudFormation, Event, Fault, Play, Stack, Trouble};
 
 const STACK: &str = "CourtCaseManagementStack";
 const STAGING: &str = "CourtCaseManagementStack-Staging";
@@ -115,6 +115,26 @@ fn the_stacks_tag_names_the_deployment() {
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert_eq!(ran.json()["correlation_id"], "20260114-123456-abc123");
     assert_eq!(ran.json()["environment"], "production");
+}
+
+#[test]
+fn how_long_it_still_takes_is_estimated_from_the_stacks_events() {
+    let aws = CloudFormation::start().unwrap();
+    // A database that began two minutes ago, and that nobody has any history of.
+    let events = [
+        Event::own(0.0, "CREATE_IN_PROGRESS"),
+        Event::resource(2.0, "Db", "AWS::RDS::DBInstance", "CREATE_IN_PROGRESS"),
+        Event::own(9000.0, "CREATE_COMPLETE"),
+    ];
+    aws.play(STACK, &events, &Play::default().after(-120.0));
+    let ran = run(&aws, &["get_active", "production"]);
+    let json = ran.json();
+    assert_eq!((ran.code, &json["elapsed_minutes"]), (0, &2.into()));
+    let left = json["estimated_remaining_minutes"].as_u64().unwrap();
+    assert!(
+        (5..=13).contains(&left),
+        "the guide's 15 minutes less 2: {json}"
+    );
 }
 
 #[test]
