@@ -5,6 +5,9 @@
     reason = "what a test cannot set up has failed it"
 )]
 
+use std::io::Write as _;
+use std::process::{Child, ChildStdin, Command, Stdio};
+
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
 
@@ -134,4 +137,49 @@ fn last_beat_was(place: &Place, minutes: u64) {
         registry.to_string(),
     )
     .unwrap();
+}
+
+// `script` (util-linux) gives a terminal and types into it what comes on its stdin.
+fn in_a_terminal(place: &Place, command: &str) -> (Child, ChildStdin) {
+    let plain = place.command(&[]);
+    let program = plain.get_program().to_str().unwrap();
+    let line = format!("exec {program} run production --id {ID} -- {command}");
+    let mut script = Command::new("script");
+    script
+        .args(["-q", "-e", "-f", "-c", &line, "/dev/null"])
+        .env_clear()
+        .current_dir(plain.get_current_dir().unwrap());
+    for (name, value) in plain.get_envs() {
+        script.env(name, value.unwrap());
+    }
+    let mut child = script
+        .stdin(Stdio::piped())
+        .stdout(std::fs::File::create(place.path("typescript")).unwrap())
+        .spawn()
+        .unwrap();
+    let keys = child.stdin.take().unwrap();
+    (child, keys)
+}
+
+#[test]
+fn on_a_terminal_the_command_may_ask_and_ctrl_c_reaches_it() {
+    let place = Place::new();
+    let script = place.script(
+        "deploy",
+        "trap 'echo INT >> interrupts' INT\nread -p 'Deploy? ' answer < /dev/tty\necho \"$answer\" > answer\nuntil [ -e interrupts ]; do sleep 0.05; done\nsleep 0.5\nexit 5",
+    );
+    let (mut child, mut keys) = in_a_terminal(&place, &script);
+    until("it asks", || place.read("typescript").contains("Deploy? "));
+    keys.write_all(b"yes\n").unwrap();
+    until("it is answered", || place.read("answer") == "yes\n");
+    keys.write_all(b"\x03").unwrap();
+    assert_eq!(
+        child.wait().unwrap().code(),
+        Some(5),
+        "{}",
+        place.read("typescript")
+    );
+    assert!(place.path("interrupts").exists());
+    assert_eq!(place.told(), ["start", ">failed"]);
+    place.is_clean();
 }
