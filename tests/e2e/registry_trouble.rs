@@ -212,3 +212,48 @@ fn a_locked_registry_is_read_but_not_taken() {
     let outcome = world.run(&CAN_DEPLOY);
     check_answer(&outcome, 0, "STACK_IDLE", "freed");
 }
+
+/// A world whose registry is whole, and whose lock somebody keeps.
+fn locked_world() -> World {
+    let world = world();
+    world.write(
+        ".deployment-registry/deployments.json",
+        "{\"deployments\":[]}",
+    );
+    let lock = ".deployment-registry/deployments.json.lock";
+    let keep = format!(
+        "touch {lock}; flock {lock} sleep 600 > /dev/null 2>&1 & \
+         while flock -n {lock} true; do sleep 0.01; done"
+    );
+    world.bash(&keep).expect(0);
+    world
+}
+
+#[test]
+fn a_locked_registry_never_makes_a_yes_out_of_a_no() {
+    // With no id nothing is written: whoever only asks takes no lock, and hears what CloudFormation says.
+    each_row(locked_world, |world, says, row| {
+        let outcome = world.run(&CAN_DEPLOY).never_says(FALLING_BACK);
+        let (code, reason) = by_stack_alone(row);
+        let answer = check_answer(&outcome, code, reason, &format!("{says:?}"));
+        check_warning(&answer, row, &outcome);
+    });
+}
+
+#[test]
+fn with_an_id_a_yes_needs_the_lock() {
+    let asked = || {
+        let mut world = locked_world();
+        world.set("CORRELATION_ID", ID);
+        world
+    };
+    each_row(asked, |world, says, row| {
+        let outcome = world.run(&CAN_DEPLOY).never_says(FALLING_BACK);
+        let context = format!("{says:?}");
+        let (code, reason) = match by_stack_alone(row) {
+            (0, _) => (2, "REGISTRY_BUSY"),
+            no => no,
+        };
+        check_answer(&outcome, code, reason, &context);
+    });
+}
