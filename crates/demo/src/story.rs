@@ -91,7 +91,7 @@ pub(crate) fn play(arguments: &Arguments) -> Result<()> {
 
     scene
         .timeline
-        .chapter("The first one completes, and the second one's turn comes");
+        .chapter("The first one ends, and the second one's turn comes");
     let ending = first.ending()?;
     ensure!(
         ending.succeeded || given.is_some(),
@@ -103,6 +103,7 @@ pub(crate) fn play(arguments: &Arguments) -> Result<()> {
         "{events} events in its log, each once, over two monitors"
     ));
     first.finish(&ending)?;
+    let first_succeeded = ending.succeeded;
     let code = waiting.wait()?.code();
     ensure!(
         code == Some(0),
@@ -140,7 +141,7 @@ pub(crate) fn play(arguments: &Arguments) -> Result<()> {
         "bash caseapp/scripts/slack-retry-queue.sh process --drain 60s",
     )?;
 
-    look_back(&scene, &first, &second)?;
+    look_back(&scene, &first, first_succeeded, &second)?;
     if arguments.keep_open {
         keep_open(&scene);
     }
@@ -188,22 +189,55 @@ fn status_of_queue(scene: &Scene) -> Result<()> {
     Ok(())
 }
 
-/// Shows what is left, and checks that every step happened.
-fn look_back(scene: &Scene, first: &Deployment<'_>, second: &Deployment<'_>) -> Result<()> {
+fn show_history(scene: &Scene, known: &Deployment<'_>) -> Result<()> {
     scene
         .timeline
-        .chapter("The registry: the second deployment stays as FAILED, and blocks nobody");
+        .chapter("The history, from which the next estimate is made");
+    let history = scene.read(".deployment-registry/deployment-history.json");
+    let history: serde_json::Value =
+        serde_json::from_str(&history).context("the history is not JSON")?;
+    for name in ["average_deployment_minutes", "resource_averages"] {
+        Timeline::show(&format!("{name}: {:#}", history[name]));
+    }
+    let all = history["deployments"].as_array();
+    ensure!(
+        all.is_some_and(|all| all
+            .iter()
+            .any(|one| one["correlation_id"] == known.id.as_str())),
+        "the history does not know the deployment"
+    );
+    Ok(())
+}
+
+/// What the registry says of a deployment; `None` where it has no entry any more.
+fn status_in(registry: &serde_json::Value, deployment: &Deployment<'_>) -> Option<String> {
+    let entries = registry["deployments"].as_array()?;
+    let entry = entries
+        .iter()
+        .find(|entry| entry["correlation_id"] == deployment.id.as_str())?;
+    entry["status"].as_str().map(str::to_owned)
+}
+
+/// Shows what is left, and checks that every step happened.
+fn look_back(
+    scene: &Scene,
+    first: &Deployment<'_>,
+    first_succeeded: bool,
+    second: &Deployment<'_>,
+) -> Result<()> {
+    scene
+        .timeline
+        .chapter("The registry: a failed deployment stays as FAILED, and blocks nobody");
     let registry = scene.read(".deployment-registry/deployments.json");
     Timeline::show(&registry);
+    let registry = serde_json::from_str(&registry).context("the registry is not JSON")?;
+    let left = (!first_succeeded).then(|| "FAILED".to_owned());
     ensure!(
-        !registry.contains(&format!(
-            "\"correlation_id\": \"{}\",\n      \"workflow",
-            first.id
-        )),
-        "the first one's entry is still there"
+        status_in(&registry, first) == left,
+        "the first one should be {left:?} in the registry"
     );
     ensure!(
-        registry.contains(&second.id) && registry.contains("FAILED"),
+        status_in(&registry, second).as_deref() == Some("FAILED"),
         "the second one's entry is not FAILED"
     );
     let free = scene.expect(
@@ -214,20 +248,10 @@ fn look_back(scene: &Scene, first: &Deployment<'_>, second: &Deployment<'_>) -> 
     )?;
     Timeline::answer(&format!("production is free: {}", free.json()?["reason"]));
 
-    scene
-        .timeline
-        .chapter("The history, from which the next estimate is made");
-    let history = scene.read(".deployment-registry/deployment-history.json");
-    let history: serde_json::Value =
-        serde_json::from_str(&history).context("the history is not JSON")?;
-    for name in ["average_deployment_minutes", "resource_averages"] {
-        Timeline::show(&format!("{name}: {:#}", history[name]));
+    // Only what succeeded says how long a deployment takes.
+    if first_succeeded {
+        show_history(scene, first)?;
     }
-    let known = history["deployments"].as_array().is_some_and(|all| {
-        all.iter()
-            .any(|one| one["correlation_id"] == first.id.as_str())
-    });
-    ensure!(known, "the history does not know the first deployment");
 
     scene.timeline.chapter("The retry queue");
     scene.expect(
@@ -247,7 +271,11 @@ fn look_back(scene: &Scene, first: &Deployment<'_>, second: &Deployment<'_>) -> 
         "Deployment Started",
         "Deployment Queued",
         "Deployment Progress Update",
-        "Deployment Successful",
+        if first_succeeded {
+            "Deployment Successful"
+        } else {
+            "Deployment Failed"
+        },
         "Deployment Failed",
     ] {
         ensure!(channel.contains(words), "the channel lacks {words:?}");
