@@ -96,7 +96,8 @@ impl Scene {
 
     /// The variables that let somebody use the programs against this scene.
     pub(crate) fn exports(&self) -> String {
-        let path = format!("export PATH={}:$PATH\n", self.path("bin").display());
+        let folder = self.folder.display();
+        let path = format!("cd {folder}\nexport PATH={folder}/bin:$PATH\n");
         self.variables.iter().fold(path, |text, (name, value)| {
             format!("{text}export {name}={value}\n")
         })
