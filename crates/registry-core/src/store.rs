@@ -61,11 +61,12 @@ pub enum StoreError {
     Stopped,
 }
 
+// The name in the lock file may be that of an earlier holder, so nobody is told to end that process unseen.
 fn busy(holder: Option<&Holder>, waited: std::time::Duration) -> String {
     let waited = human_duration(waited);
     match holder {
         Some(holder) => format!(
-            "process {} has kept its lock since {}, waited {waited} (try again; if that process hangs, end it: kill {})",
+            "process {} has kept its lock since {}, waited {waited} (try again; if it goes on, see what that process is: ps -fp {})",
             holder.pid,
             holder.since.human(),
             holder.pid

@@ -243,7 +243,7 @@ fn a_busy_store_says_who_keeps_it_and_is_not_unavailable() {
         assert!(
             error
                 .to_string()
-                .contains(&format!("kill {}", std::process::id()))
+                .contains(&format!("ps -fp {}", std::process::id()))
         );
         // Reading takes no lock.
         ours.snapshot().unwrap();
