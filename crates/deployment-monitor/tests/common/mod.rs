@@ -112,6 +112,36 @@ impl Stage {
     }
 }
 
+/// However a test ends, nothing it started goes on: monitors are sessions of their own, and would watch for hours.
+impl Drop for Stage {
+    fn drop(&mut self) {
+        // Recovery may be about to start another one when it is killed.
+        for _ in 0..3 {
+            for pid in self.processes() {
+                kill(pid, rustix::process::Signal::KILL);
+            }
+        }
+    }
+}
+
+impl Stage {
+    /// Every process that has this stage's folder for its home.
+    fn processes(&self) -> Vec<u32> {
+        let home = format!("HOME={}", self.folder.path().display());
+        let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+        entries
+            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+            .filter(|pid| {
+                let environment = std::fs::read(format!("/proc/{pid}/environ"));
+                environment.is_ok_and(|all| {
+                    all.split(|&byte| byte == 0)
+                        .any(|one| one == home.as_bytes())
+                })
+            })
+            .collect()
+    }
+}
+
 pub(crate) fn wait(what: &str, mut done: impl FnMut() -> bool) {
     let start = Instant::now();
     while !done() {
