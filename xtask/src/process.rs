@@ -12,6 +12,9 @@ pub(crate) fn root() -> PathBuf {
 }
 
 /// The cargo that runs us, started in the root of the workspace.
+///
+/// Cargo tells the program it runs about its package, here xtask. A cargo inside must not inherit that: ring's build
+/// script watches these variables and is built anew, with all that stands on it, whenever they come or go.
 #[expect(
     clippy::disallowed_methods,
     reason = "cargo tells us its path in the environment"
@@ -19,6 +22,12 @@ pub(crate) fn root() -> PathBuf {
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()));
     command.current_dir(root());
+    for (name, _) in std::env::vars_os() {
+        let told = name.to_string_lossy();
+        if told.starts_with("CARGO_PKG_") || told.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&name);
+        }
+    }
     command
 }
 
