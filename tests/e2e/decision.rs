@@ -29,7 +29,7 @@ pub(crate) enum Row {
     CannotTell,
 }
 
-fn rows() -> Vec<(Says, Row)> {
+pub(crate) fn rows() -> Vec<(Says, Row)> {
     let statuses = [
         ("CREATE_IN_PROGRESS", Row::InProgress),
         ("CREATE_FAILED", Row::NeedsCleanup),
@@ -144,7 +144,7 @@ pub(crate) fn say(world: &mut World, says: &Says) {
 }
 
 /// Puts back what [`say`] changed.
-fn said(world: &mut World) {
+pub(crate) fn said(world: &mut World) {
     let url = world.cloudformation.url();
     say(world, &Says::Status("UPDATE_COMPLETE"));
     world.cloudformation.clear_faults();

@@ -11,6 +11,7 @@ mod decision;
 mod fallback;
 mod guide;
 mod hostile;
+mod json;
 mod moto;
 mod registry_trouble;
 mod run;

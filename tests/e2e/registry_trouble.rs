@@ -9,7 +9,7 @@ use crate::decision::{
 use crate::world;
 
 /// Runs words as somebody for whom permissions count, also where the tests run as root.
-fn as_mortal(world: &World, words: &[&str]) -> Outcome {
+pub(crate) fn as_mortal(world: &World, words: &[&str]) -> Outcome {
     let root = rustix::process::geteuid().is_root();
     let drop_powers = [
         "setpriv",
@@ -21,14 +21,14 @@ fn as_mortal(world: &World, words: &[&str]) -> Outcome {
 }
 
 /// A way to make a registry unusable, by its name.
-const UNUSABLE: [&str; 4] = [
+pub(crate) const UNUSABLE: [&str; 4] = [
     "corrupt",
     "unreadable file",
     "unreadable folder",
     "not a registry",
 ];
 
-fn unusable_world(how: &str) -> World {
+pub(crate) fn unusable_world(how: &str) -> World {
     let world = world();
     let path = ".deployment-registry/deployments.json";
     let text = match how {
@@ -214,7 +214,7 @@ fn a_locked_registry_is_read_but_not_taken() {
 }
 
 /// A world whose registry is whole, and whose lock somebody keeps.
-fn locked_world() -> World {
+pub(crate) fn locked_world() -> World {
     let world = world();
     world.write(
         ".deployment-registry/deployments.json",

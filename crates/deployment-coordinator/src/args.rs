@@ -3,6 +3,8 @@
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use registry_core::ids::{CorrelationId, Environment};
 
+use crate::answer::Answer;
+
 #[derive(Debug, Parser)]
 #[command(
     name = "deployment-coordinator",
@@ -69,6 +71,28 @@ pub(crate) enum Command {
     /// Look after the monitor of a run, which starts this itself
     #[command(hide = true)]
     KeepWatch(KeepWatch),
+}
+
+impl Command {
+    /// What is printed where nothing could be told: JSON in which no field can be taken for a yes. `None`: stdout is text.
+    pub(crate) fn unanswered(&self) -> Option<Answer> {
+        let no = |field| Some(Answer::default().with(field, false));
+        match self {
+            Self::CanDeploy(_) => no("can_deploy"),
+            Self::Register(_) => no("registered"),
+            Self::Verify(_) => no("holds"),
+            Self::Migrate(_) => no("migrated"),
+            Self::Status(words) => words.format.is_json().then(Answer::default),
+            Self::Doctor(words) => words.format.is_json().then(Answer::default),
+            Self::Wait(_)
+            | Self::Cleanup(_)
+            | Self::GetActive(_)
+            | Self::Freeze(_)
+            | Self::Thaw(_)
+            | Self::Init(_) => Some(Answer::default()),
+            Self::NewId | Self::Run(_) | Self::KeepWatch(_) => None,
+        }
+    }
 }
 
 const RUN_HELP: &str = "\
@@ -160,6 +184,15 @@ pub(crate) enum Format {
     Text,
     /// JSON
     Json,
+}
+
+impl Format {
+    fn is_json(self) -> bool {
+        match self {
+            Self::Text => false,
+            Self::Json => true,
+        }
+    }
 }
 
 #[derive(Debug, ClapArgs)]

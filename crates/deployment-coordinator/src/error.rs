@@ -18,10 +18,30 @@ pub(crate) enum Problem {
     /// The registry.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The registry cannot be used, and one is required.
+    #[error("{0} (the registry is required: --require-registry or REGISTRY_REQUIRED)")]
+    RegistryRequired(String),
     /// AWS.
     #[error(transparent)]
     Stack(#[from] StackError),
     /// The words of the command line make no sense together.
     #[error("{0}")]
     Usage(String),
+}
+
+impl Problem {
+    /// The `reason` of the JSON object that stands for the answer; `None` where the words or settings were wrong, to which
+    /// there is no answer at all.
+    pub(crate) fn reason(&self) -> Option<&'static str> {
+        match self {
+            Self::Settings(_) | Self::Id(_) | Self::Usage(_) => None,
+            Self::Stack(_) => Some("STATUS_UNKNOWN"),
+            Self::Store(StoreError::Wrong(_)) => Some("REGISTRY_MISCONFIGURED"),
+            Self::RegistryRequired(_) | Self::Store(StoreError::Unavailable(_)) => {
+                Some("REGISTRY_UNAVAILABLE")
+            }
+            Self::Store(StoreError::Busy { .. }) => Some("REGISTRY_BUSY"),
+            Self::Store(StoreError::Stopped) => Some("STOPPED"),
+        }
+    }
 }

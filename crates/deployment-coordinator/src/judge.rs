@@ -146,9 +146,9 @@ pub(crate) fn fall_back(
     let mut decision = decide(&question, seen);
     decision.source = Source::Fallback;
     if world.registry_required()? {
-        world.console().error(&format!(
-            "{why} (the registry is required: --require-registry or REGISTRY_REQUIRED)"
-        ));
+        world
+            .console()
+            .error(&Problem::RegistryRequired(why.to_string()).to_string());
         return Ok(Decision {
             verdict: Verdict::CannotTell,
             reason: Reason::RegistryUnavailable,

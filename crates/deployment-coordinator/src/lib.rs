@@ -27,7 +27,7 @@ mod world;
 
 use std::process::ExitCode;
 
-use command_line::{Arguments as _, Status};
+use command_line::{Arguments as _, Status, print_json};
 
 use args::{Args, Command};
 use error::Problem;
@@ -50,10 +50,20 @@ fn perform(args: Args) -> Status {
             return Status::CannotTell;
         }
     };
+    let unanswered = args.command.unanswered();
     let result = dispatch(&world, args.command);
     result.unwrap_or_else(|problem| {
         world.console().error(&problem.to_string());
-        Status::CannotTell
+        match (unanswered, problem.reason()) {
+            (Some(answer), Some(reason)) => {
+                let answer = answer
+                    .with("reason", reason)
+                    .with("message", problem.to_string());
+                print_json(&answer.value(), Status::CannotTell)
+            }
+            // Text, or wrong words, to which there is no answer at all.
+            (None, _) | (_, None) => Status::CannotTell,
+        }
     })
 }
 

@@ -284,9 +284,7 @@ impl<'a> Waiting<'a> {
     // No holder and no queue can be seen: CloudFormation decides.
     fn poll_alone(&mut self, seen: &[Seen], why: &StoreError) -> Result<(Turn, Decision), Problem> {
         if self.world.registry_required()? {
-            return Err(Problem::Usage(format!(
-                "{why} (the registry is required: --require-registry or REGISTRY_REQUIRED)"
-            )));
+            return Err(Problem::RegistryRequired(why.to_string()));
         }
         let id = self.ask.as_ref().map(|ask| ask.correlation_id.as_str());
         if let Some((_, decision)) = still_against(&self.registry, &self.target, id, seen) {

@@ -20,24 +20,35 @@ pub(crate) fn run(tool: &Tool, words: &CollectWords) -> Outcome {
     let source = AwsStacks::new(&tool.context.settings).map_err(|error| error.to_string())?;
     let mut answers = Vec::new();
     let mut found = false;
+    let mut failed = false;
     for stack in &stacks {
         let bounds = Bounds {
             operations: words.operations,
             ..Bounds::default()
         };
-        match one(tool, &source, stack, bounds)? {
-            Some(answer) => {
+        match one(tool, &source, stack, bounds) {
+            Ok(Some(answer)) => {
                 found = true;
                 answers.push(answer);
             }
-            None => tool.context.console.warning(&format!(
+            // The others may still be collected.
+            Err(why) => {
+                failed = true;
+                tool.context.console.error(&why);
+                answers.push(json!({"stack_name": stack.name(), "error": why}));
+            }
+            Ok(None) => tool.context.console.warning(&format!(
                 "there is no stack {} in {}; nothing was collected from it",
                 stack.name(),
                 source.region()
             )),
         }
     }
-    let status = if found { Status::Yes } else { Status::No };
+    let status = match (failed, found) {
+        (true, _) => Status::CannotTell,
+        (false, true) => Status::Yes,
+        (false, false) => Status::No,
+    };
     let answer = match answers.len() {
         0 => json!({}),
         1 => answers.remove(0),

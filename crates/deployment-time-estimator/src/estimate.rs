@@ -25,8 +25,13 @@ pub(crate) fn run(tool: &Tool, words: &EstimateWords) -> Outcome {
     let mut told: Vec<Told> = Vec::new();
     for stack in &stacks {
         let past = found.history.past(stack.name());
-        let watched = for_stack(&source, &past, &table, stack, tool.clock.now())
-            .map_err(|error| format!("{} could not be estimated: {error}", stack.name()))?;
+        let watched = match for_stack(&source, &past, &table, stack, tool.clock.now()) {
+            Ok(watched) => watched,
+            Err(error) => {
+                let why = format!("{} could not be estimated: {error}", stack.name());
+                return Ok(tool.cannot_tell(unknown(words, stack, elapsed), &why));
+            }
+        };
         for note in &watched.notes {
             tool.context.console.warning(note);
         }
@@ -57,6 +62,20 @@ pub(crate) fn run(tool: &Tool, words: &EstimateWords) -> Outcome {
         &longest.json(words, &found.history),
         Status::Yes,
     ))
+}
+
+/// The answer's fields where nothing can be told: what is not known is null, never a number that could be taken for one.
+fn unknown(words: &EstimateWords, stack: &StackName, elapsed: Option<Duration>) -> Value {
+    json!({
+        "correlation_id": words.id.as_str(),
+        "stack_name": stack.name(),
+        "stack_status": "UNKNOWN",
+        "elapsed_minutes": elapsed.map(whole_minutes),
+        "estimated_remaining_minutes": null,
+        "confidence_interval": null,
+        "estimated_total_minutes": null,
+        "estimated_completion_time": null,
+    })
 }
 
 /// What is told of one stack.

@@ -10,10 +10,11 @@ mod update;
 use std::process::ExitCode;
 
 use args::{Args, Command};
-use command_line::{Arguments as _, Context, Status};
+use command_line::{Arguments as _, Context, Status, print_json};
 use registry_core::clock::SystemClock;
 use registry_core::history::file::HistoryFile;
 use registry_core::settings::REGISTRY_DIR;
+use serde_json::Value;
 
 /// The whole program: reads the command line, does what it says, and tells how it went.
 pub fn run() -> ExitCode {
@@ -61,7 +62,15 @@ impl Tool {
             self.context.console.warning(&warning);
         }
     }
+
+    /// What was asked is in order but cannot be told: `why` for the person, and on stdout still one JSON object, `known` with
+    /// `why` as its `error`, for whoever reads the answer with a program.
+    fn cannot_tell(&self, mut known: Value, why: &str) -> Status {
+        self.context.console.error(why);
+        known["error"] = Value::from(why);
+        print_json(&known, Status::CannotTell)
+    }
 }
 
-/// A sentence for a person; the program ends with 2.
+/// A sentence about wrong words or settings; the program ends with 2 and prints no result.
 type Outcome = Result<Status, String>;

@@ -10,20 +10,24 @@ use crate::{Outcome, Tool, stacks};
 pub(crate) fn run(tool: &Tool, words: &UpdateWords) -> Outcome {
     let stacks = stacks::meant(tool, words.stack.as_deref(), Some(&words.id))?;
     let now = tool.clock.now();
-    let (average, warning) = tool
-        .history
-        .change(&tool.clock, |history| {
-            for stack in &stacks {
-                history.add_deployment(words.id.as_str(), stack.name(), words.minutes, now);
-            }
-            history.average_deployment_minutes()
-        })
-        .map_err(|error| error.to_string())?;
-    tool.warn(warning);
     let names: Vec<&str> = stacks
         .iter()
         .map(registry_core::ids::StackName::name)
         .collect();
+    let changed = tool.history.change(&tool.clock, |history| {
+        for stack in &stacks {
+            history.add_deployment(words.id.as_str(), stack.name(), words.minutes, now);
+        }
+        history.average_deployment_minutes()
+    });
+    let (average, warning) = match changed {
+        Ok(changed) => changed,
+        Err(error) => {
+            let known = json!({"correlation_id": words.id.as_str(), "stack_name": names.join(",")});
+            return Ok(tool.cannot_tell(known, &error.to_string()));
+        }
+    };
+    tool.warn(warning);
     tool.context.console.success(&format!(
         "noted {} minutes for {} ({})",
         words.minutes,

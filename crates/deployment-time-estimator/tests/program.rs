@@ -357,7 +357,10 @@ fn what_cannot_be_asked_is_exit_2_and_what_is_not_there_exit_1() {
             "{}",
             denied.stderr
         );
-        assert_eq!(denied.stdout, "");
+        let error = denied.json()["error"].clone();
+        let why = error.as_str().unwrap();
+        assert!(why.contains("DescribeStacks"), "{}", denied.stdout);
+        assert!(denied.stderr.contains(why), "{}", denied.stderr);
     }
 }
 
