@@ -12,6 +12,7 @@ mod backtest;
 mod demo;
 mod durations;
 mod install;
+mod pictures;
 mod process;
 mod shim;
 mod test;
@@ -61,6 +62,12 @@ const COMMANDS: &[Command] = &[
         arguments: "[--verbose] [FILES…]",
         help: "measure the estimate on recorded operations, beside three plain estimates",
         run: backtest::run,
+    },
+    Command {
+        name: "pictures",
+        arguments: "[NAME…]",
+        help: "draw the pages people see in headless Chromium: light, dark, phone and paper; into target/pictures",
+        run: pictures::run,
     },
     Command {
         name: "durations",

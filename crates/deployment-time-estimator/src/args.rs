@@ -78,8 +78,14 @@ pub(crate) struct ReportWords {
     /// Stack [default: the one with the newest deployment]
     pub(crate) stack: Option<String>,
     /// A recorded operation to show instead of the history
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "deployment")]
     pub(crate) trace: Option<PathBuf>,
+    /// Deployment to show resource by resource, by its correlation id [default: the last one]
+    #[arg(long, value_name = "ID")]
+    pub(crate) deployment: Option<String>,
+    /// Write the report to FILE, too, as one page with charts
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
     /// How to print it
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,

@@ -1,6 +1,7 @@
 //! What a report says, computed once for every face of it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use registry_core::clock::Timestamp;
 use registry_core::estimate::operation::{Action, Operation, Outcome, Run};
@@ -13,21 +14,61 @@ use serde_json::{Value, json};
 pub(super) struct Summary {
     pub(super) stack: String,
     pub(super) lines: Vec<Line>,
-    /// Share of the operations that failed; `None` when only successful deployments are known.
-    pub(super) failed: Option<f64>,
-    /// Median seconds from the beginning of a rollback to its end.
-    pub(super) recovery: Option<f64>,
+    /// How often deployments fail and how long that lasts; `None` when only successful deployments are known.
+    pub(super) failures: Option<Failures>,
     pub(super) resources: Vec<Slow>,
     pub(super) types: Vec<Slow>,
-    /// The last operation, with its critical path.
-    pub(super) last: Option<(Operation, Vec<usize>)>,
+    /// The operation that is shown in full: the last one, or the one that was named.
+    pub(super) shown: Option<Shown>,
+}
+
+/// How deployments failed.
+pub(super) struct Failures {
+    /// Operations that are over.
+    pub(super) over: usize,
+    /// Those among them that did not succeed.
+    pub(super) failed: usize,
+    /// Median seconds from the beginning of a rollback to its end.
+    pub(super) rollback: Option<f64>,
+    /// Median seconds from the end of a failed deployment to the end of the next one that succeeded; of several failures in a
+    /// row, from the first.
+    pub(super) recovery: Option<f64>,
+}
+
+impl Failures {
+    /// From 0 to 1.
+    pub(super) fn share(&self) -> f64 {
+        self.failed as f64 / self.over.max(1) as f64
+    }
+}
+
+/// An operation with its critical path.
+pub(super) struct Shown {
+    pub(super) operation: Operation,
+    /// Indices into its runs.
+    pub(super) path: Vec<usize>,
+    /// Whose deployment it was, where `update` has told.
+    pub(super) correlation_id: Option<String>,
+    /// Whether it is the stack's last.
+    pub(super) is_last: bool,
+}
+
+impl Shown {
+    /// Seconds from its beginning to its end, as far as it is known.
+    pub(super) fn seconds(&self) -> f64 {
+        let operation = &self.operation;
+        operation.took.unwrap_or_else(|| operation.last_known())
+    }
 }
 
 /// One deployment.
 pub(super) struct Line {
-    pub(super) started: Timestamp,
+    /// Whose, where `update` has told.
+    pub(super) correlation_id: Option<String>,
+    /// `None` where a record tells no date.
+    pub(super) started: Option<Timestamp>,
     pub(super) kind: &'static str,
-    pub(super) outcome: &'static str,
+    pub(super) outcome: Outcome,
     pub(super) seconds: f64,
     /// The total that was, or would have been, estimated halfway through.
     pub(super) estimated: Option<f64>,
@@ -47,44 +88,52 @@ pub(super) struct Slow {
 const SLOWEST: usize = 10;
 
 impl Summary {
-    /// `recorded` in any order; `deployments` those that `update` has noted.
+    /// `recorded` in any order; `deployments` those that `update` has noted. `named` is the operation to show in full, by its
+    /// own id; the last one where there is none.
     pub(super) fn of(
         stack: &str,
         mut recorded: Vec<RecordedOperation>,
         deployments: &[Deployment],
+        named: Option<&str>,
     ) -> Self {
         recorded.sort_by_key(|recorded| recorded.operation.started);
-        let mut lines: Vec<Line> = recorded.iter().map(line).collect();
-        let unrecorded = deployments
+        let reported: BTreeMap<&str, &str> = deployments
             .iter()
-            .filter(|deployment| deployment.operation_id.is_none());
-        lines.extend(unrecorded.map(|deployment| Line {
-            started: deployment.completed_at
-                - std::time::Duration::from_secs_f64(deployment.seconds.max(0.0)),
-            kind: "deployment",
-            outcome: Outcome::Succeeded.as_str(),
-            seconds: deployment.seconds,
-            estimated: None,
-            first_cause: None,
-        }));
+            .filter_map(|deployment| {
+                let id = deployment.correlation_id.as_deref()?;
+                Some((deployment.operation_id.as_deref()?, id))
+            })
+            .collect();
+        let owner = |operation: &Operation| {
+            let id = reported.get(operation.id.as_str());
+            id.map(|id| (*id).to_owned())
+        };
+        let mut lines: Vec<Line> = recorded
+            .iter()
+            .map(|recorded| line(recorded, owner(&recorded.operation)))
+            .collect();
+        lines.extend(deployments.iter().filter_map(unrecorded));
         lines.sort_by_key(|line| line.started);
-        let last = recorded.pop().map(|recorded| recorded.operation);
         let all: Vec<&Operation> = recorded
             .iter()
             .map(|recorded| &recorded.operation)
-            .chain(&last)
             .collect();
+        let shown = match named {
+            Some(id) => all.iter().position(|operation| operation.id == id),
+            None => all.len().checked_sub(1),
+        };
         Self {
             stack: stack.to_owned(),
-            lines,
-            failed: share_failed(&all),
-            recovery: recovery(&all),
+            failures: failures(&all),
             resources: slowest(&all, |run| &run.id),
             types: slowest(&all, |run| &run.resource_type),
-            last: last.map(|operation| {
-                let path = critical_path(&operation);
-                (operation, path)
+            shown: shown.map(|index| Shown {
+                operation: all[index].clone(),
+                path: critical_path(all[index]),
+                correlation_id: owner(all[index]),
+                is_last: index + 1 == all.len(),
             }),
+            lines,
         }
     }
 
@@ -98,26 +147,33 @@ impl Summary {
                 "cases": slow.cases,
             })
         };
+        let failures = self.failures.as_ref();
         json!({
             "stack_name": self.stack,
             "deployments": self.lines.iter().map(|line| json!({
-                "started_at": line.started.rfc3339(),
+                "correlation_id": line.correlation_id,
+                "started_at": line.started.map(Timestamp::rfc3339),
                 "kind": line.kind,
-                "outcome": line.outcome,
+                "outcome": line.outcome.as_str(),
                 "duration_seconds": tenths(line.seconds),
                 "estimated_seconds": line.estimated.map(tenths),
                 "first_cause": line.first_cause,
             })).collect::<Vec<_>>(),
-            "failure_rate": self.failed,
-            "median_recovery_seconds": self.recovery.map(tenths),
+            "failure_rate": self.failures.as_ref().map(Failures::share),
+            "median_rollback_seconds": failures.and_then(|f| f.rollback).map(tenths),
+            "median_recovery_seconds": failures.and_then(|f| f.recovery).map(tenths),
             "slowest_resources": self.resources.iter().map(slow).collect::<Vec<_>>(),
             "slowest_types": self.types.iter().map(slow).collect::<Vec<_>>(),
-            "last_operation": self.last.as_ref().map(|(operation, path)| json!({
-                "kind": operation.kind.as_str(),
-                "outcome": operation.outcome.as_str(),
-                "started_at": operation.started.rfc3339(),
-                "duration_seconds": operation.took.map(tenths),
-                "resources": operation.runs.iter().enumerate().map(|(index, run)| json!({
+            "operation": self.shown.as_ref().map(|shown| json!({
+                "correlation_id": shown.correlation_id,
+                "operation_id": shown.operation.id,
+                "is_last": shown.is_last,
+                "kind": shown.operation.kind.as_str(),
+                "outcome": shown.operation.outcome.as_str(),
+                "started_at": dated(shown.operation.started).map(Timestamp::rfc3339),
+                "duration_seconds": shown.operation.took.map(tenths),
+                "first_cause": shown.operation.first_cause,
+                "resources": shown.operation.runs.iter().enumerate().map(|(index, run)| json!({
                     "logical_resource_id": run.id,
                     "resource_type": run.resource_type,
                     "action": run.action.as_str(),
@@ -125,25 +181,31 @@ impl Summary {
                     "state": run.state.as_str(),
                     "start_seconds": run.start.map(tenths),
                     "end_seconds": run.end.map(tenths),
-                    "critical": path.contains(&index),
+                    "critical": shown.path.contains(&index),
                 })).collect::<Vec<_>>(),
             })),
         })
     }
 }
 
+/// A record that tells no date is replayed from the beginning of time; nobody deployed then.
+pub(super) fn dated(at: Timestamp) -> Option<Timestamp> {
+    (at.millis() >= 86_400_000).then_some(at)
+}
+
 fn tenths(seconds: f64) -> f64 {
     (seconds * 10.0).round() / 10.0
 }
 
-fn line(recorded: &RecordedOperation) -> Line {
+fn line(recorded: &RecordedOperation, correlation_id: Option<String>) -> Line {
     let operation = &recorded.operation;
     let seconds = operation.took.unwrap_or_else(|| operation.last_known());
     let half = seconds / 2.0;
     Line {
-        started: operation.started,
+        correlation_id,
+        started: dated(operation.started),
         kind: operation.kind.as_str(),
-        outcome: operation.outcome.as_str(),
+        outcome: operation.outcome,
         seconds,
         estimated: recorded
             .estimate_ratios
@@ -154,24 +216,59 @@ fn line(recorded: &RecordedOperation) -> Line {
     }
 }
 
-fn share_failed(operations: &[&Operation]) -> Option<f64> {
-    let over: Vec<&&Operation> = operations
-        .iter()
-        .filter(|operation| operation.outcome != Outcome::Running)
-        .collect();
-    let failed = over
-        .iter()
-        .filter(|operation| operation.outcome != Outcome::Succeeded)
-        .count();
-    (!over.is_empty()).then(|| failed as f64 / over.len() as f64)
+/// A deployment of which only `update` has told.
+fn unrecorded(deployment: &Deployment) -> Option<Line> {
+    let took = Duration::from_secs_f64(deployment.seconds.max(0.0));
+    deployment.operation_id.is_none().then(|| Line {
+        correlation_id: deployment.correlation_id.clone(),
+        started: Some(deployment.completed_at - took),
+        kind: "deployment",
+        outcome: Outcome::Succeeded,
+        seconds: deployment.seconds,
+        estimated: None,
+        first_cause: None,
+    })
 }
 
-fn recovery(operations: &[&Operation]) -> Option<f64> {
-    let mut seconds: Vec<f64> = operations
+/// `operations` oldest first.
+fn failures(operations: &[&Operation]) -> Option<Failures> {
+    let over: Vec<&Operation> = operations
+        .iter()
+        .filter(|operation| operation.outcome != Outcome::Running)
+        .copied()
+        .collect();
+    let rollbacks = over
         .iter()
         .filter(|operation| operation.outcome == Outcome::RolledBack)
-        .filter_map(|operation| Some(operation.took? - operation.rollback_at?))
-        .collect();
+        .filter_map(|operation| Some(operation.took? - operation.rollback_at?));
+    (!over.is_empty()).then(|| Failures {
+        over: over.len(),
+        failed: over
+            .iter()
+            .filter(|operation| operation.outcome != Outcome::Succeeded)
+            .count(),
+        rollback: middle(rollbacks.collect()),
+        recovery: middle(recoveries(&over)),
+    })
+}
+
+fn recoveries(over: &[&Operation]) -> Vec<f64> {
+    let end = |operation: &Operation| {
+        operation.started + Duration::from_secs_f64(operation.took.unwrap_or(0.0).max(0.0))
+    };
+    let mut broken_since: Option<Timestamp> = None;
+    let mut taken = Vec::new();
+    for operation in over {
+        if operation.outcome != Outcome::Succeeded {
+            broken_since.get_or_insert(end(operation));
+        } else if let Some(since) = broken_since.take() {
+            taken.push(end(operation).since(since).as_secs_f64());
+        }
+    }
+    taken
+}
+
+fn middle(mut seconds: Vec<f64>) -> Option<f64> {
     seconds.sort_by(f64::total_cmp);
     median(&seconds)
 }

@@ -3,11 +3,11 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use registry_core::clock::human_duration;
-use registry_core::estimate::operation::{Operation, Run};
+use registry_core::clock::{Timestamp, human_duration};
+use registry_core::estimate::operation::Run;
 use registry_core::text::{one_line, printable, shorten};
 
-use super::summary::{Slow, Summary};
+use super::summary::{Failures, Shown, Slow, Summary};
 
 const BAR: usize = 40;
 /// How many rows a chart has at most; a terminal is not a page.
@@ -24,20 +24,14 @@ pub(super) fn draw(summary: &Summary) -> String {
             if summary.lines.len() == 1 { "" } else { "s" }
         ),
     );
-    if let Some(failed) = summary.failed {
-        let recovery = summary.recovery.map_or_else(String::new, |seconds| {
-            format!(", a rollback takes {}", span(seconds))
-        });
-        line(
-            &mut text,
-            &format!("{:.0} % failed{recovery}", failed * 100.0),
-        );
+    if let Some(failures) = &summary.failures {
+        line(&mut text, &failed(failures));
     }
     deployments(&mut text, summary);
     slow(&mut text, "slowest resources", &summary.resources);
     slow(&mut text, "slowest types", &summary.types);
-    if let Some((operation, path)) = &summary.last {
-        chart(&mut text, operation, path);
+    if let Some(shown) = &summary.shown {
+        chart(&mut text, shown);
     }
     text
 }
@@ -47,13 +41,36 @@ fn line(text: &mut String, content: &str) {
     text.push('\n');
 }
 
+/// How often deployments fail and how long recovery takes, in words.
+pub(super) fn failed(failures: &Failures) -> String {
+    let Failures { over, failed, .. } = failures;
+    let mut words = format!(
+        "{failed} of {over} failed ({:.0} %)",
+        failures.share() * 100.0
+    );
+    if let Some(seconds) = failures.rollback {
+        words.push_str(&format!(", a rollback takes {}", span(seconds)));
+    }
+    if let Some(seconds) = failures.recovery {
+        words.push_str(&format!(
+            ", the next success came {} after a failure",
+            span(seconds)
+        ));
+    }
+    words
+}
+
 /// Half a minute matters here, so minutes come with seconds up to an hour.
-fn span(seconds: f64) -> String {
+pub(super) fn span(seconds: f64) -> String {
     let whole = seconds.max(0.0).round() as u64;
     match whole {
         90..3600 => format!("{}m{:02}s", whole / 60, whole % 60),
         _ => human_duration(Duration::from_secs(whole)),
     }
+}
+
+pub(super) fn started(at: Option<Timestamp>) -> String {
+    at.map_or_else(|| "date unknown".to_owned(), Timestamp::human)
 }
 
 fn deployments(text: &mut String, summary: &Summary) {
@@ -74,9 +91,9 @@ fn deployments(text: &mut String, summary: &Summary) {
             text,
             &format!(
                 "{:<24} {:<11} {:<12} {:<9} {:<9} {bar}",
-                entry.started.human(),
+                started(entry.started),
                 entry.kind,
-                entry.outcome,
+                entry.outcome.as_str(),
                 span(entry.seconds),
                 estimated,
             ),
@@ -113,15 +130,18 @@ fn slow(text: &mut String, title: &str, slowest: &[Slow]) {
     }
 }
 
-fn chart(text: &mut String, operation: &Operation, path: &[usize]) {
-    let end = operation
-        .took
-        .unwrap_or_else(|| operation.last_known())
-        .max(1.0);
+fn chart(text: &mut String, shown: &Shown) {
+    let (operation, path) = (&shown.operation, &shown.path);
+    let end = shown.seconds().max(1.0);
+    let whose = match (&shown.correlation_id, shown.is_last) {
+        (Some(id), _) => printable(id),
+        (None, true) => "last operation".to_owned(),
+        (None, false) => started(Some(operation.started)),
+    };
     line(
         text,
         &format!(
-            "\nlast operation: {} {} in {} (█ what the end waited for, ░ the rest)",
+            "\n{whose}: {} {} in {} (█ what the end waited for, ░ the rest)",
             operation.kind.as_str(),
             operation.outcome.as_str(),
             span(end)

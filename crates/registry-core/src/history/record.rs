@@ -52,7 +52,7 @@ fn row(run: &Run) -> Value {
 
 pub(super) fn read(entry: &Value) -> Option<RecordedOperation> {
     let text = |name: &str| entry.get(name)?.as_str();
-    let number = |name: &str| entry.get(name)?.as_f64();
+    let number = |name: &str| seconds(entry.get(name)?);
     let operation = Operation {
         id: text("operation_id")?.to_owned(),
         kind: Kind::parse(text("kind")?)?,
@@ -82,9 +82,17 @@ pub(super) fn read(entry: &Value) -> Option<RecordedOperation> {
     })
 }
 
+/// Seconds within an operation; what no operation can take is what somebody has spoilt, and is not known.
+fn seconds(value: &Value) -> Option<f64> {
+    const YEAR: f64 = 31_536_000.0;
+    value
+        .as_f64()
+        .filter(|seconds| (0.0..=YEAR).contains(seconds))
+}
+
 fn read_row(row: &Value) -> Option<Run> {
     let text = |index: usize| row.get(index)?.as_str();
-    let number = |index: usize| row.get(index)?.as_f64();
+    let number = |index: usize| seconds(row.get(index)?);
     Some(Run {
         id: text(0)?.to_owned(),
         resource_type: text(1)?.to_owned(),

@@ -445,3 +445,24 @@ fn durations_survive_the_file_to_a_hundredth_of_a_second() {
     assert_eq!(read.started, ran.started);
     assert!((read.runs[0].took().unwrap() - 31.337).abs() < 0.01);
 }
+
+#[test]
+fn seconds_that_no_operation_can_take_are_not_known() {
+    let told = json!({
+        "operations": [{
+            "stack_name": "App", "operation_id": "a", "kind": "create", "outcome": "succeeded",
+            "started_at": "2026-01-14T12:00:00Z", "duration_seconds": 1e300, "resources": [
+                ["Topic", "AWS::SNS::Topic", "create", "forward", "completed", -5, null, 1e308],
+                ["Queue", "AWS::SQS::Queue", "create", "forward", "completed", 1, null, 9],
+            ],
+        }],
+    });
+    let history = History::parse(told.to_string().as_bytes()).unwrap();
+    let operation = &history.operations()[0].operation;
+    assert_eq!(operation.took, None);
+    assert_eq!(
+        (operation.runs[0].start, operation.runs[0].end),
+        (None, None)
+    );
+    assert_eq!(operation.runs[1].took(), Some(8.0));
+}

@@ -6,6 +6,8 @@
     reason = "tests prepare their own folders and files, and fail where that fails"
 )]
 
+mod report;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -468,52 +470,6 @@ fn a_registered_deployment_that_has_not_begun_is_not_over() {
     assert_eq!(
         waiting["confidence_interval"],
         json!({"low": 16, "high": 24})
-    );
-}
-
-#[test]
-fn a_report_shows_deployments_causes_and_the_critical_path() {
-    let bench = Bench::new();
-    let empty = bench.run(&["report"]);
-    assert_eq!(empty.status, 1, "{}", empty.stderr);
-    assert!(
-        empty.stderr.contains("nothing to report"),
-        "{}",
-        empty.stderr
-    );
-    let file = trace_file("ai-chatbot_ai-chatbot_update7.jsonl");
-    let drawn = bench.run(&["report", "--trace", file.to_str().unwrap()]);
-    assert_eq!(drawn.status, 0, "{}", drawn.stderr);
-    assert!(
-        drawn.stdout.contains("rolled_back") && drawn.stdout.contains('█'),
-        "{}",
-        drawn.stdout
-    );
-    bench.aws.play_trace(
-        STACK,
-        &trace("ai-chatbot_ai-chatbot_create.jsonl"),
-        &creating(3600.0),
-    );
-    bench.run(&["collect", STACK]);
-    let told = bench.run(&["report", "--format", "json"]).json();
-    assert_eq!(told["stack_name"], STACK);
-    assert_eq!(told["deployments"][0]["outcome"], "succeeded");
-    assert_eq!(told["failure_rate"], 0.0);
-    let critical: Vec<&str> = told["last_operation"]["resources"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter(|row| row["critical"] == true)
-        .map(|row| row["logical_resource_id"].as_str().unwrap())
-        .collect();
-    assert_eq!(
-        critical,
-        [
-            "ConnectionHandlerRole",
-            "ConnectionHandler",
-            "ConnectIntegration",
-            "ConnectRoute"
-        ]
     );
 }
 
