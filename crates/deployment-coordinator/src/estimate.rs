@@ -7,10 +7,12 @@ use registry_core::decide::Decision;
 use registry_core::deployment::ActiveDeployment;
 use registry_core::estimate::Table;
 use registry_core::estimate::watch::{for_stack, not_begun};
-use registry_core::history::file::HistoryFile;
+use registry_core::history::History;
+use registry_core::history::store::Part;
 use registry_core::ids::StackName;
-use registry_core::settings::REGISTRY_DIR;
+use registry_core::registry::Registry;
 use registry_core::slot::{Entry, Standing};
+use registry_core::store::Location;
 
 use crate::judge::View;
 use crate::world::World;
@@ -42,12 +44,12 @@ pub(crate) fn fill(world: &World, active: &mut ActiveDeployment, entry: Option<&
 fn remaining(world: &World, active: &ActiveDeployment) -> Option<Duration> {
     let stacks = StackName::parse_list(active.stack_name.as_deref()?).ok()?;
     let now = SystemClock::default().now();
-    let found = HistoryFile::in_folder(&world.settings().path(&REGISTRY_DIR)).read(now);
+    let history = history(world, &stacks);
     let source = world.stacks().ok()?;
     let mut begun = None;
     let mut usual = None;
     for stack in stacks {
-        let past = found.history.past(stack.name());
+        let past = history.past(stack.name());
         let Ok(watched) = for_stack(source, &past, &Table::shipped(), &stack, now) else {
             world.note_silence();
             return None;
@@ -56,6 +58,21 @@ fn remaining(world: &World, active: &ActiveDeployment) -> Option<Duration> {
         usual = usual.max(not_begun(&past));
     }
     begun.or_else(|| usual.map(|usual| usual.saturating_sub(since_start(active, now))))
+}
+
+// A history that cannot be read only makes the estimate poorer.
+fn history(world: &World, stacks: &[StackName]) -> History {
+    let is_shared = !matches!(
+        Registry::location(world.settings()),
+        Ok(Location::Folder(_))
+    );
+    if is_shared && world.has_lost_registry() {
+        return History::default();
+    }
+    world.history().map_or_else(
+        |_| History::default(),
+        |history| history.read(Part::Stacks(stacks)).history,
+    )
 }
 
 fn since_start(active: &ActiveDeployment, now: Timestamp) -> Duration {

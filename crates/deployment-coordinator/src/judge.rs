@@ -138,6 +138,7 @@ pub(crate) fn fall_back(
     why: &StoreError,
     tell: bool,
 ) -> Result<Decision, Problem> {
+    world.note_lost_registry();
     let question = Question {
         environment: target.environment.as_str(),
         standing: &Standing::Free,

@@ -1,20 +1,17 @@
 //! `migrate`: copies a registry and its history to another store.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use command_line::{Status, print_json};
 use registry_core::clock::SystemClock;
-use registry_core::history::file::FILE_NAME;
+use registry_core::history::store::copy as copy_history;
 use registry_core::store::transfer::{Copied, TransferError, copy};
-use registry_core::store::{Location, Store, atomic};
+use registry_core::store::{Location, Store};
 
 use crate::answer::Answer;
 use crate::args;
 use crate::error::Problem;
 use crate::world::World;
-
-const HISTORY_MODE: u32 = 0o644;
 
 pub(crate) fn run(world: &World, words: &args::Migrate) -> Result<Status, Problem> {
     let (from, to) = (location(&words.from)?, location(&words.to)?);
@@ -38,9 +35,9 @@ pub(crate) fn run(world: &World, words: &args::Migrate) -> Result<Status, Proble
         Err(TransferError::Store(error)) => return Err(error.into()),
     };
     let history = move_history(world, &from, &to)?;
-    let found = copied.environments > 0 || history;
+    let found = copied.environments > 0 || history > 0;
     if found {
-        tell(world, &copied, &*old, &*new, &to);
+        tell(world, &copied, history, &*old, &*new, &to);
     } else {
         world.console().warning(&format!(
             "nothing was copied: there is nothing in {}",
@@ -54,14 +51,22 @@ pub(crate) fn run(world: &World, words: &args::Migrate) -> Result<Status, Proble
         .with("environments", copied.environments)
         .with("entries", copied.entries)
         .with("tombstones", copied.tombstones)
-        .with("history", history);
+        .with("history", history > 0)
+        .with("history_entries", history);
     let status = if found { Status::Yes } else { Status::No };
     Ok(print_json(&json.value(), status))
 }
 
-fn tell(world: &World, copied: &Copied, old: &dyn Store, new: &dyn Store, to: &Location) {
+fn tell(
+    world: &World,
+    copied: &Copied,
+    history: usize,
+    old: &dyn Store,
+    new: &dyn Store,
+    to: &Location,
+) {
     world.console().success(&format!(
-        "copied from {} to {}: {} environment(s), {} failed entries, {} tombstones",
+        "copied from {} to {}: {} environment(s), {} failed entries, {} tombstones, {history} entries of the history",
         old.place(),
         new.place(),
         copied.environments,
@@ -95,37 +100,27 @@ fn open(world: &World, location: &Location) -> Result<Box<dyn Store>, Problem> {
     )?)
 }
 
-/// Copies the history from folder to folder; returns whether it did. In a shared registry there is none: the history stays where
-/// the estimator keeps it, in the folder REGISTRY_DIR.
-fn move_history(world: &World, from: &Location, to: &Location) -> Result<bool, Problem> {
-    let (Location::Folder(from), Location::Folder(to)) = (from, to) else {
-        world
-            .console()
-            .info("the history of durations stays where it is, in the folder REGISTRY_DIR");
-        return Ok(false);
+/// Copies the history; returns how many of its entries were new in the other place.
+fn move_history(world: &World, from: &Location, to: &Location) -> Result<usize, Problem> {
+    let history = |location: &Location| {
+        let clock = Arc::new(SystemClock::default());
+        registry_dynamodb::history_at(location.clone(), world.settings(), clock)
     };
-    let (source, target) = (from.join(FILE_NAME), to.join(FILE_NAME));
-    if target.exists() {
-        world.console().warning(&format!(
-            "{} is there already and stays; the history in {} was not copied",
-            target.display(),
-            source.display()
-        ));
-        return Ok(false);
-    }
-    let failed = |path: &Path, error: std::io::Error| {
+    let (old, new) = (history(from)?, history(to)?);
+    let moved = copy_history(&*old, &*new).map_err(|error| {
         Problem::Usage(format!(
-            "the registry was copied, but not its history {}: {error}",
-            path.display()
+            "the registry was copied, but not its history: {error} (run this command again)"
         ))
-    };
-    let bytes = match std::fs::read(&source) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(failed(&source, error)),
-    };
-    atomic::create_folder(to, 0o755)
-        .and_then(|()| atomic::write(&target, &bytes, HISTORY_MODE))
-        .map_err(|error| failed(&target, error))?;
-    Ok(true)
+    })?;
+    for warning in &moved.warnings {
+        world.console().warning(warning);
+    }
+    if moved.nameless > 0 {
+        world.console().warning(&format!(
+            "{} entries of the history in {} name no stack and no deployment, and stay there",
+            moved.nameless,
+            old.place()
+        ));
+    }
+    Ok(moved.entries)
 }

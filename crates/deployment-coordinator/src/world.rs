@@ -9,6 +9,7 @@ use command_line::{Console, Context};
 use registry_core::clock::{Clock, StopSignal, SystemClock};
 use registry_core::decide::{Seen, look};
 use registry_core::deployment::ActiveDeployment;
+use registry_core::history::store::HistoryStore;
 use registry_core::ids::{CorrelationId, Environment, StackName};
 use registry_core::registry::{Registry, RunSource};
 use registry_core::settings::{self, Settings};
@@ -27,6 +28,7 @@ pub(crate) struct World {
     id: Option<CorrelationId>,
     stacks: OnceLock<Result<AwsStacks, StackError>>,
     silent: AtomicBool,
+    no_registry: AtomicBool,
 }
 
 /// What a command is about.
@@ -58,6 +60,7 @@ impl World {
             id: common.correlation_id.clone(),
             stacks: OnceLock::new(),
             silent: AtomicBool::new(false),
+            no_registry: AtomicBool::new(false),
         })
     }
 
@@ -138,6 +141,11 @@ impl World {
         registry_dynamodb::open_registry(self.settings(), clock)
     }
 
+    /// What earlier deployments took: beside the registry, wherever that is.
+    pub(crate) fn history(&self) -> Result<Box<dyn HistoryStore>, StoreError> {
+        registry_dynamodb::open_history(self.settings(), Arc::new(SystemClock::default()))
+    }
+
     pub(crate) fn registry_required(&self) -> Result<bool, Problem> {
         Ok(self.settings().flag(&settings::REGISTRY_REQUIRED)?)
     }
@@ -168,6 +176,16 @@ impl World {
     /// Whether AWS has left a question unanswered.
     pub(crate) fn aws_is_silent(&self) -> bool {
         self.silent.load(Ordering::Relaxed)
+    }
+
+    /// The registry could not be used.
+    pub(crate) fn note_lost_registry(&self) {
+        self.no_registry.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the registry could not be used: then its history is not worth another wait.
+    pub(crate) fn has_lost_registry(&self) -> bool {
+        self.no_registry.load(Ordering::Relaxed)
     }
 
     /// GitHub, where there are a token and a repository.

@@ -8,11 +8,12 @@ use std::time::Duration;
 use command_line::{Console, Context, Status, signals};
 use registry_core::clock::{Clock, SystemClock};
 use registry_core::estimate::{Past, Table};
-use registry_core::history::History;
+use registry_core::history::store::Part;
 use registry_core::ids::StackName;
-use registry_core::settings::{HUNG_AFTER, REGISTRY_DIR};
-use registry_core::store::atomic;
+use registry_core::registry::Registry;
+use registry_core::settings::{HUNG_AFTER, REGISTRY_DIR, Settings};
 use registry_core::store::lock::{Held, LockError, Patience, with_lock};
+use registry_core::store::{Location, atomic};
 use registry_core::text::Masker;
 use stack_client::AwsStacks;
 use supervisor::files;
@@ -117,7 +118,7 @@ fn try_run(plan: &Plan, context: &Context) -> Result<Status, String> {
             &standing,
             &mut log,
             &mut deployments,
-            &mut estimators(plan, &registry_dir),
+            &mut estimators(plan, settings, &standing),
         );
         slack.finish();
         Some(status)
@@ -261,11 +262,23 @@ fn same_name(registered: &str, stack: &StackName) -> bool {
         .is_ok_and(|registered| registered.name() == stack.name())
 }
 
+fn is_shared(settings: &Settings) -> bool {
+    !matches!(Registry::location(settings), Ok(Location::Folder(_)))
+}
+
 // What the stacks did before. A history that cannot be read only makes the estimate poorer.
-fn estimators(plan: &Plan, registry_dir: &Path) -> Vec<Estimator> {
-    let history = std::fs::read(registry_dir.join("deployment-history.json"))
-        .ok()
-        .and_then(|bytes| History::parse(&bytes).ok());
+fn estimators(plan: &Plan, settings: &Settings, standing: &Standing) -> Vec<Estimator> {
+    let history = match standing {
+        // Where the registry did not answer, its history will not either.
+        Standing::Unavailable(_) if is_shared(settings) => None,
+        Standing::Unavailable(_)
+        | Standing::Held { .. }
+        | Standing::Ended { .. }
+        | Standing::NeverSeen => {
+            registry_dynamodb::open_history(settings, Arc::new(SystemClock::default())).ok()
+        }
+    };
+    let history = history.map(|history| history.read(Part::Stacks(&plan.stacks)).history);
     plan.stacks
         .iter()
         .map(|stack| Estimator {

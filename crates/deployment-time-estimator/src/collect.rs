@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use command_line::{Status, print_json};
-use registry_core::clock::Clock as _;
 use registry_core::estimate::Table;
 use registry_core::estimate::operation::Outcome as Ended;
 use registry_core::history::collect::{Bounds, Collected, collect};
+use registry_core::history::store::Part;
 use registry_core::ids::StackName;
 use registry_core::stack::{StackSource, StackState};
 use serde_json::{Value, json};
@@ -65,8 +65,9 @@ fn one(
     bounds: Bounds,
 ) -> Result<Option<Value>, String> {
     let console = &tool.context.console;
-    let found = tool.history.read(tool.clock.now());
-    let known: BTreeSet<String> = found
+    let known: BTreeSet<String> = tool
+        .history
+        .read(Part::Stacks(std::slice::from_ref(stack)))
         .history
         .operations()
         .into_iter()
@@ -84,17 +85,20 @@ fn one(
     for note in &collected.notes {
         console.warning(note);
     }
-    let ((new, average), warning) = tool
+    let (mut new, mut average) = (0, None);
+    let warning = tool
         .history
-        .change(&tool.clock, |history| {
-            let new = history.add_operations(
+        .change(&mut |history, now| {
+            let added = history.add_operations(
                 stack.name(),
                 &collected.operations,
                 bounds.operations,
                 &Table::shipped(),
-                tool.clock.now(),
+                now,
             );
-            (new, history.average_deployment_minutes())
+            // Run once more, it may find there what it added itself.
+            new = added.max(new);
+            average = history.average_deployment_minutes();
         })
         .map_err(|error| error.to_string())?;
     tool.warn(warning);

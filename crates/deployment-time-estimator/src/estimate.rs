@@ -7,6 +7,7 @@ use registry_core::clock::{Clock as _, Timestamp, whole_minutes};
 use registry_core::estimate::watch::{Watched, for_stack, not_begun};
 use registry_core::estimate::{Past, Table};
 use registry_core::history::History;
+use registry_core::history::store::Part;
 use registry_core::ids::StackName;
 use serde_json::{Value, json};
 use stack_client::AwsStacks;
@@ -18,13 +19,12 @@ pub(crate) fn run(tool: &Tool, words: &EstimateWords) -> Outcome {
     let (stack, elapsed) = stack_and_elapsed(words)?;
     let stacks = stacks::meant(tool, stack, Some(&words.id))?;
     let source = AwsStacks::new(&tool.context.settings).map_err(|error| error.to_string())?;
-    let found = tool.history.read(tool.clock.now());
-    tool.warn(found.warning);
+    let history = tool.read_history(Part::Stacks(&stacks));
     let table = Table::shipped();
     let registered = stacks::held_since(tool, &words.id);
     let mut told: Vec<Told> = Vec::new();
     for stack in &stacks {
-        let past = found.history.past(stack.name());
+        let past = history.past(stack.name());
         let watched = match for_stack(&source, &past, &table, stack, tool.clock.now()) {
             Ok(watched) => watched,
             Err(error) => {
@@ -58,10 +58,7 @@ pub(crate) fn run(tool: &Tool, words: &EstimateWords) -> Outcome {
             longest.shipped_types.join(", ")
         ));
     }
-    Ok(print_json(
-        &longest.json(words, &found.history),
-        Status::Yes,
-    ))
+    Ok(print_json(&longest.json(words, &history), Status::Yes))
 }
 
 /// The answer's fields where nothing can be told: what is not known is null, never a number that could be taken for one.

@@ -8,12 +8,13 @@ mod stacks;
 mod update;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use args::{Args, Command};
 use command_line::{Arguments as _, Context, Status, print_json};
 use registry_core::clock::SystemClock;
-use registry_core::history::file::HistoryFile;
-use registry_core::settings::REGISTRY_DIR;
+use registry_core::history::History;
+use registry_core::history::store::{HistoryStore, Part};
 use serde_json::Value;
 
 /// The whole program: reads the command line, does what it says, and tells how it went.
@@ -29,10 +30,19 @@ pub fn run() -> ExitCode {
             return Status::CannotTell.into();
         }
     };
+    let clock = SystemClock::default();
+    let history = registry_dynamodb::open_history(&context.settings, Arc::new(clock.clone()));
+    let history = match history {
+        Ok(history) => history,
+        Err(error) => {
+            context.console.error(&error.to_string());
+            return Status::CannotTell.into();
+        }
+    };
     let tool = Tool {
-        history: HistoryFile::in_folder(&context.settings.path(&REGISTRY_DIR)),
+        history,
         context,
-        clock: SystemClock::default(),
+        clock,
     };
     let outcome = match &args.command {
         Command::Collect(words) => collect::run(&tool, words),
@@ -52,11 +62,18 @@ pub fn run() -> ExitCode {
 /// What every command works with.
 struct Tool {
     context: Context,
-    history: HistoryFile,
+    history: Box<dyn HistoryStore>,
     clock: SystemClock,
 }
 
 impl Tool {
+    /// The history; what is wrong with it is told.
+    fn read_history(&self, part: Part<'_>) -> History {
+        let found = self.history.read(part);
+        self.warn(found.warning);
+        found.history
+    }
+
     fn warn(&self, warning: Option<String>) {
         if let Some(warning) = warning {
             self.context.console.warning(&warning);

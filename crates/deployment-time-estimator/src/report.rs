@@ -11,6 +11,7 @@ use command_line::{Status, print_json};
 use registry_core::clock::Clock as _;
 use registry_core::estimate::operation::operations;
 use registry_core::estimate::replay;
+use registry_core::history::store::Part;
 use registry_core::history::{Deployment, History, RecordedOperation};
 use registry_core::ids::StackName;
 use registry_core::store::atomic;
@@ -72,9 +73,7 @@ fn write_page(tool: &Tool, file: &Path, summary: &Summary) -> bool {
 type Found = Result<Summary, String>;
 
 fn of_history(tool: &Tool, words: &ReportWords) -> Result<Found, String> {
-    let found = tool.history.read(tool.clock.now());
-    tool.warn(found.warning);
-    let history = &found.history;
+    let history = &tool.read_history(Part::Everything);
     let named = words.deployment.as_deref();
     let stack = match words.stack.as_deref().filter(|stack| !stack.is_empty()) {
         Some(name) => {
@@ -89,7 +88,7 @@ fn of_history(tool: &Tool, words: &ReportWords) -> Result<Found, String> {
     };
     let nothing = format!(
         "there is nothing to report: the history {} has no deployment of the stack (run collect or update first)",
-        tool.history.path().display()
+        tool.history.place()
     );
     let Some(stack) = stack else {
         return Ok(Err(nothing));

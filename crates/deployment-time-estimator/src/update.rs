@@ -1,7 +1,7 @@
 //! `update ID MINUTES [STACK]`: notes what a completed deployment took.
 
 use command_line::{Status, print_json};
-use registry_core::clock::Clock as _;
+use registry_core::clock::Timestamp;
 use serde_json::json;
 
 use crate::args::UpdateWords;
@@ -9,25 +9,25 @@ use crate::{Outcome, Tool, stacks};
 
 pub(crate) fn run(tool: &Tool, words: &UpdateWords) -> Outcome {
     let stacks = stacks::meant(tool, words.stack.as_deref(), Some(&words.id))?;
-    let now = tool.clock.now();
     let names: Vec<&str> = stacks
         .iter()
         .map(registry_core::ids::StackName::name)
         .collect();
-    let changed = tool.history.change(&tool.clock, |history| {
+    let (mut now, mut average) = (Timestamp::default(), None);
+    let changed = tool.history.change(&mut |history, at| {
         for stack in &stacks {
-            history.add_deployment(words.id.as_str(), stack.name(), words.minutes, now);
+            history.add_deployment(words.id.as_str(), stack.name(), words.minutes, at);
         }
-        history.average_deployment_minutes()
+        now = at;
+        average = history.average_deployment_minutes();
     });
-    let (average, warning) = match changed {
-        Ok(changed) => changed,
+    match changed {
+        Ok(warning) => tool.warn(warning),
         Err(error) => {
             let known = json!({"correlation_id": words.id.as_str(), "stack_name": names.join(",")});
             return Ok(tool.cannot_tell(known, &error.to_string()));
         }
-    };
-    tool.warn(warning);
+    }
     tool.context.console.success(&format!(
         "noted {} minutes for {} ({})",
         words.minutes,

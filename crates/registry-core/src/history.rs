@@ -1,14 +1,16 @@
 //! `deployment-history.json`: what earlier deployments took. The guide's format with more beside it; what a person or
 //! another program added survives every rewrite.
 //!
-//! Pure but for [`file`], which locks and replaces the file. Beside the guide's fields stand `operations`: what CloudFormation
+//! Pure but for [`file`], which locks and replaces the file; [`store`] says what any place for it can do. Beside the guide's fields stand `operations`: what CloudFormation
 //! did in each of a stack's last operations, resource by resource ([`record`]).
 
 mod averages;
 pub mod collect;
 mod deployments;
+mod entries;
 pub mod file;
 mod record;
+pub mod store;
 
 use serde_json::{Map, Value, json};
 use thiserror::Error;
@@ -19,6 +21,7 @@ use crate::estimate::past::Past;
 use crate::estimate::table::Table;
 
 pub use deployments::{Deployment, LONGEST_MINUTES};
+pub use entries::EntryKey;
 pub use record::RecordedOperation;
 
 /// The history as it stands in the file.
@@ -46,18 +49,10 @@ pub const KEPT_OPERATIONS: usize = 20;
 
 impl Default for History {
     fn default() -> Self {
-        let rest = [
-            ("resource_averages", json!({})),
-            ("average_deployment_minutes", json!(0)),
-            ("last_updated", Value::Null),
-        ];
         Self {
             deployments: Vec::new(),
             operations: Vec::new(),
-            rest: rest
-                .into_iter()
-                .map(|(key, value)| (key.to_owned(), value))
-                .collect(),
+            rest: entries::empty_summary(),
         }
     }
 }
@@ -242,6 +237,18 @@ impl History {
             self.refresh(stack, now);
         }
         new.len()
+    }
+
+    /// Computes the guide's figures anew, the average over the stack of the newest deployment.
+    pub fn recompute(&mut self, now: Timestamp) {
+        let newest = self
+            .deployments
+            .iter()
+            .filter_map(deployments::read)
+            .max_by_key(|deployment| deployment.completed_at);
+        if let Some(newest) = newest {
+            self.refresh(&newest.stack_name, now);
+        }
     }
 
     /// Computes the guide's figures anew.

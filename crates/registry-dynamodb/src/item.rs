@@ -22,7 +22,7 @@ pub(crate) const ATTEMPT: &str = "attempt";
 /// The writes before the last one, newest first.
 const RECENT: &str = "recent";
 const FORMAT: &str = "format";
-const BODY: &str = "body";
+pub(crate) const BODY: &str = "body";
 const ENVIRONMENT: &str = "environment";
 pub(crate) const ENVIRONMENTS: &str = "environments";
 const UPDATED_AT: &str = "updated_at";
@@ -111,7 +111,7 @@ pub(crate) fn number(value: i64) -> AttributeValue {
     AttributeValue::N(value.to_string())
 }
 
-fn get_text<'a>(item: &'a Attributes, name: &str) -> Option<&'a str> {
+pub(crate) fn get_text<'a>(item: &'a Attributes, name: &str) -> Option<&'a str> {
     item.get(name)?.as_s().ok().map(String::as_str)
 }
 
@@ -139,7 +139,7 @@ fn recent(item: &Attributes) -> Vec<String> {
 }
 
 /// The item `old` as the write `attempt` leaves it: what we do not know about stays.
-fn rewritten(key: &Key, old: Option<&Attributes>, attempt: &str) -> Attributes {
+pub(crate) fn rewritten(key: &Key, old: Option<&Attributes>, attempt: &str) -> Attributes {
     let mut item = old.cloned().unwrap_or_default();
     item.extend(key.attributes());
     let mut earlier = old.map(recent).unwrap_or_default();
@@ -184,7 +184,7 @@ impl SlotItem {
                 stored,
             });
         };
-        check_format(environment, item)?;
+        check_format(&format!("{environment:?}"), item)?;
         Ok(Self {
             slot: read_body(environment, item)?,
             spilled_at: get_number(item, SPILLED_AT).map(Timestamp::from_millis),
@@ -232,11 +232,12 @@ impl SlotItem {
     }
 }
 
-fn check_format(environment: &str, item: &Attributes) -> Result<(), StoreError> {
+/// Refuses what a newer version has written: `what` is there, for people.
+pub(crate) fn check_format(what: &str, item: &Attributes) -> Result<(), StoreError> {
     let format = get_number(item, FORMAT).and_then(|format| u64::try_from(format).ok());
     match format {
         Some(format) if format > THIS_FORMAT => Err(StoreError::Wrong(format!(
-            "the shared registry's item of {environment:?} has format {format}, and this program knows {THIS_FORMAT}: install the newer version here too"
+            "the shared registry's item of {what} has format {format}, and this program knows {THIS_FORMAT}: install the newer version here too"
         ))),
         Some(_) | None => Ok(()),
     }

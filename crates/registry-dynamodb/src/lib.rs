@@ -8,7 +8,9 @@ mod address;
 mod claims;
 mod ended;
 mod error;
+mod history;
 mod item;
+mod patience;
 mod session;
 mod setup;
 mod store;
@@ -17,11 +19,13 @@ mod table;
 use std::sync::Arc;
 
 use registry_core::clock::Clock;
+use registry_core::history::store::{FileHistory, HistoryStore};
 use registry_core::registry::Registry;
 use registry_core::settings::Settings;
 use registry_core::store::{Location, Store, StoreError};
 
 pub use address::Address;
+pub use history::DynamoHistory;
 pub use setup::{Setup, set_up};
 
 pub use store::DynamoStore;
@@ -47,4 +51,27 @@ pub fn open(
 pub fn open_registry(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Registry, StoreError> {
     let store = open(Registry::location(settings)?, settings, clock)?;
     Ok(Registry::over(store))
+}
+
+/// The history that belongs to the registry at `location`. Nothing is asked before the first use.
+pub fn history_at(
+    location: Location,
+    settings: &Settings,
+    clock: Arc<dyn Clock>,
+) -> Result<Box<dyn HistoryStore>, StoreError> {
+    match location {
+        Location::Folder(folder) => Ok(Box::new(FileHistory::in_folder(&folder, clock))),
+        Location::DynamoDb { table, region } => {
+            let address = Address::new(table, region, settings)?;
+            Ok(Box::new(DynamoHistory::new(address, clock)?))
+        }
+    }
+}
+
+/// The history of the registry that the settings name.
+pub fn open_history(
+    settings: &Settings,
+    clock: Arc<dyn Clock>,
+) -> Result<Box<dyn HistoryStore>, StoreError> {
+    history_at(Registry::location(settings)?, settings, clock)
 }

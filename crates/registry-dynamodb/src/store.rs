@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use registry_core::clock::{Clock, Timestamp, Wake};
+use registry_core::clock::{Clock, Timestamp};
 use registry_core::slot::{Elsewhere, KEPT_FOR, Now, Slot};
 use registry_core::store::{Scope, Snapshot, Store, StoreError, Touches, process};
 
@@ -13,15 +13,12 @@ use crate::claims::{self, Claims};
 use crate::ended::{Guests, MOST, Spilled, spill};
 use crate::error::Trouble;
 use crate::item::{self, Attributes, Claim, Key, SlotItem};
+use crate::patience::until_done;
 use crate::session::Session;
 use crate::table::{Table, Written};
 
 /// For how long others may be in the way before it is told.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// The first pause after others were in the way; each further one may be twice as long.
-const FIRST_PAUSE: Duration = Duration::from_millis(10);
-/// The longest pause.
-const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// The registry of one namespace in a DynamoDB table.
 pub struct DynamoStore {
@@ -77,45 +74,6 @@ impl DynamoStore {
     pub fn with_patience(self, patience: Duration) -> Self {
         Self { patience, ..self }
     }
-
-    fn until_done(
-        &self,
-        mut go: impl FnMut() -> Result<Option<()>, Trouble>,
-    ) -> Result<(), StoreError> {
-        let begun = self.clock.boot();
-        let mut longest = FIRST_PAUSE;
-        loop {
-            match go() {
-                Ok(Some(())) => return Ok(()),
-                Ok(None) | Err(Trouble::Contended) => {}
-                Err(
-                    Trouble::Unclear(error) | Trouble::Refused(error) | Trouble::Credentials(error),
-                ) => {
-                    return Err(error);
-                }
-            }
-            let waited = self.clock.boot().since(&begun).unwrap_or(self.patience);
-            if waited >= self.patience {
-                return Err(StoreError::Busy {
-                    holder: None,
-                    waited,
-                });
-            }
-            if self
-                .clock
-                .sleep(longest.mul_f64(0.1 + 0.9 * random_share()))
-                == Wake::Stopped
-            {
-                return Err(StoreError::Stopped);
-            }
-            longest = (longest * 2).min(LONGEST_PAUSE);
-        }
-    }
-}
-
-/// Between 0 and 1; one half where the system gives no random numbers (then waiting is only less spread out).
-fn random_share() -> f64 {
-    getrandom::u32().map_or(0.5, |random| f64::from(random) / f64::from(u32::MAX))
 }
 
 fn now(at: Timestamp) -> Now {
@@ -138,12 +96,10 @@ impl Store for DynamoStore {
     }
 
     fn snapshot(&self) -> Result<Snapshot, StoreError> {
-        let mut snapshot = None;
-        self.until_done(|| {
-            snapshot = Some(self.session.ask(async |table| read_all(&table).await)?);
-            Ok(Some(()))
-        })?;
-        snapshot.ok_or_else(|| StoreError::Unavailable("nothing was read".to_owned()))
+        until_done(&*self.clock, self.patience, || {
+            let read = self.session.ask(async |table| read_all(&table).await);
+            read.map(Some)
+        })
     }
 
     fn update(
@@ -153,7 +109,7 @@ impl Store for DynamoStore {
     ) -> Result<(), StoreError> {
         let namespace = &self.session.address().namespace;
         let mut keys = claims::keys_of_request(namespace, &touches);
-        self.until_done(|| {
+        until_done(&*self.clock, self.patience, || {
             loop {
                 let go = self
                     .session

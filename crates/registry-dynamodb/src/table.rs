@@ -129,27 +129,39 @@ impl Table {
         let mut items = Vec::new();
         let mut from = None;
         loop {
-            let answer = self
-                .connected
-                .client
-                .query()
-                .table_name(&self.name)
-                .consistent_read(true)
-                .key_condition_expression("#pk = :pk AND begins_with(#sk, :prefix)")
-                .expression_attribute_names("#pk", PK)
-                .expression_attribute_names("#sk", SK)
-                .expression_attribute_values(":pk", text(&pk))
-                .expression_attribute_values(":prefix", text(ENDED_PREFIX))
-                .set_exclusive_start_key(from.take())
-                .send()
-                .await
-                .map_err(|error| self.trouble("dynamodb:Query", &error))?;
-            items.extend(answer.items.unwrap_or_default());
-            from = answer.last_evaluated_key.filter(|key| !key.is_empty());
-            if from.is_none() {
+            let (page, next) = self.page(&pk, ENDED_PREFIX, from).await?;
+            items.extend(page);
+            if next.is_none() {
                 return Ok(items);
             }
+            from = next;
         }
+    }
+
+    /// One page of the items under `pk` whose sort keys begin with `prefix`; and where the next one begins.
+    pub(crate) async fn page(
+        &self,
+        pk: &str,
+        prefix: &str,
+        from: Option<Attributes>,
+    ) -> Result<(Vec<Attributes>, Option<Attributes>), Trouble> {
+        let answer = self
+            .connected
+            .client
+            .query()
+            .table_name(&self.name)
+            .consistent_read(true)
+            .key_condition_expression("#pk = :pk AND begins_with(#sk, :prefix)")
+            .expression_attribute_names("#pk", PK)
+            .expression_attribute_names("#sk", SK)
+            .expression_attribute_values(":pk", text(pk))
+            .expression_attribute_values(":prefix", text(prefix))
+            .set_exclusive_start_key(from)
+            .send()
+            .await
+            .map_err(|error| self.trouble("dynamodb:Query", &error))?;
+        let next = answer.last_evaluated_key.filter(|key| !key.is_empty());
+        Ok((answer.items.unwrap_or_default(), next))
     }
 
     /// Writes `item` if what is stored was still written by `seen` (`None`: if nothing is stored). `attempt` is the item's own:

@@ -9,8 +9,10 @@ use registry_core::estimate::watch::for_stack;
 use registry_core::history::History;
 use registry_core::history::file::HistoryFile;
 use registry_core::ids::{Environment, StackName};
+use registry_core::registry::Registry;
 use registry_core::settings;
 use registry_core::stack::StackError;
+use registry_core::store::Location;
 use stack_client::AwsStacks;
 
 use crate::Problem;
@@ -55,7 +57,11 @@ pub(crate) fn local_now() -> Timestamp {
 /// Asks for the stacks of `named`; with no name those of ENVIRONMENT, else STACK_NAME, else of every environment.
 pub(crate) fn look(context: &Context, named: Option<&Environment>) -> Result<Vec<View>, Problem> {
     let source = AwsStacks::new(&context.settings)?;
-    let folder = context.settings.path(&settings::REGISTRY_DIR);
+    // A shared registry has its history with it, and what this program asks is CloudFormation alone.
+    let folder = match Registry::location(&context.settings) {
+        Ok(Location::Folder(folder)) => folder,
+        Ok(Location::DynamoDb { .. }) | Err(_) => context.settings.path(&settings::REGISTRY_DIR),
+    };
     let history = HistoryFile::in_folder(&folder).read(local_now()).history;
     let views = wanted(context, named)?
         .into_iter()

@@ -5,8 +5,7 @@ use std::process::{Command as Process, Stdio};
 use std::time::Duration;
 
 use registry_core::clock::{Clock as _, SystemClock};
-use registry_core::history::file::HistoryFile;
-use registry_core::settings::REGISTRY_DIR;
+use registry_core::history::store::Part;
 use slack_client::Finding;
 
 use super::{bad, good, weak};
@@ -96,10 +95,13 @@ fn version(file: &Path) -> Option<String> {
 }
 
 pub(super) fn history(world: &World) -> Vec<Finding> {
-    let history = HistoryFile::in_folder(&world.settings().path(&REGISTRY_DIR));
-    let found = history.read(SystemClock::default().now());
+    // What is wrong with the setting is told of the registry.
+    let Ok(history) = world.history() else {
+        return Vec::new();
+    };
+    let found = history.read(Part::Everything);
     if let Some(warning) = found.warning {
-        let fix = format!("mend or remove {}", history.path().display());
+        let fix = format!("mend or remove {}", history.place());
         return vec![bad("history", warning, fix)];
     }
     let (operations, average) = (

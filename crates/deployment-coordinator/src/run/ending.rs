@@ -2,12 +2,9 @@
 
 use std::time::Duration;
 
-use registry_core::clock::SystemClock;
-use registry_core::history::file::HistoryFile;
 use registry_core::notification::Notification;
 use registry_core::progress::{Verdict, verdict_of};
 use registry_core::registry::{Found, Registry};
-use registry_core::settings::REGISTRY_DIR;
 use registry_core::slot::Outcome;
 
 use super::Plan;
@@ -173,17 +170,21 @@ pub(super) fn record(world: &World, plan: &Plan, course: &Course, result: &Repor
     if !result.succeeded(course) {
         return;
     }
-    let clock = SystemClock::default();
-    let now = registry_core::clock::Clock::now(&clock);
-    let history = HistoryFile::in_folder(&world.settings().path(&REGISTRY_DIR));
-    let changed = history.change(&clock, |history| {
+    let history = match world.history() {
+        Ok(history) => history,
+        Err(error) => {
+            world.console().warning(&error.to_string());
+            return;
+        }
+    };
+    let changed = history.change(&mut |history, now| {
         for stack in &plan.target.stacks {
             history.add_deployment(plan.id.as_str(), stack.name(), result.minutes(), now);
         }
     });
     match changed {
-        Ok(((), None)) => {}
-        Ok(((), Some(warning))) => world.console().warning(&warning),
+        Ok(None) => {}
+        Ok(Some(warning)) => world.console().warning(&warning),
         Err(error) => world.console().warning(&error.to_string()),
     }
 }

@@ -9,6 +9,7 @@
 
 mod emulator;
 mod fixture;
+mod history;
 mod promises;
 mod proxy;
 mod race;
