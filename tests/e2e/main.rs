@@ -3,11 +3,14 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "a test's helpers complain by panicking, as its tests do"
+    clippy::print_stderr,
+    reason = "a test's helpers complain by panicking, as its tests do, and say what was skipped"
 )]
 
 mod bad_input;
 mod decision;
+#[path = "../../crates/registry-dynamodb/tests/shared/emulator.rs"]
+mod emulator;
 mod fallback;
 mod guide;
 mod hostile;
@@ -15,6 +18,7 @@ mod json;
 mod moto;
 mod registry_trouble;
 mod run;
+mod shared;
 mod workflows;
 
 use std::path::Path;

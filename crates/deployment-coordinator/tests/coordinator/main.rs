@@ -13,6 +13,8 @@ mod emulator;
 mod estimate;
 mod files;
 mod life;
+#[path = "../../../registry-dynamodb/tests/shared/moto.rs"]
+mod moto;
 mod race;
 mod room;
 mod shared;

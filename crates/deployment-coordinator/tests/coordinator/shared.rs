@@ -2,10 +2,16 @@
 
 use serde_json::Value;
 
-use crate::emulator::{Emulator, dynalite, moto};
+use crate::emulator::{Emulator, dynalite};
+use crate::moto::moto;
 use crate::room::{Ran, Room, ended};
 
 const URL: &str = "dynamodb://deployment-registry";
+
+/// A history as the guide shows it.
+const HISTORY: &str = r#"{"deployments":[{"correlation_id":"x","stack_name":"CourtCaseManagementStack",
+    "duration_minutes":25,"completed_at":"2026-01-14T12:59:56Z"}],
+    "resource_averages":{"AWS::RDS::DBInstance":900},"average_deployment_minutes":25,"last_updated":"2026-01-14T13:00:00Z"}"#;
 
 /// A room whose registry is in the emulator.
 fn room(emulator: &Emulator) -> Room {
@@ -136,11 +142,25 @@ fn a_registry_moves_and_not_while_it_is_in_use_needs_dynalite() {
         .exits(1)
         .says("a holds production in ");
     room.run(&["cleanup", "a", "--outcome", "failed"]).exits(0);
+    let old = room.path("old/deployment-history.json");
+    std::fs::write(&old, HISTORY).unwrap();
     let moved = room.run(&["migrate", &url, URL]).exits(0).json();
     assert_eq!(
         (&moved["environments"], &moved["entries"]),
         (&1.into(), &1.into())
     );
+    assert_eq!(
+        (&moved["history"], &moved["history_entries"]),
+        (&true.into(), &1.into())
+    );
+    // Twice is the same as once, and it moves back as it came.
+    let again = room.run(&["migrate", &url, URL]).exits(0).json();
+    assert_eq!(again["history_entries"], 0);
+    let back = room.path("back").display().to_string();
+    room.run(&["migrate", URL, &back]).exits(0);
+    let parse = |text: &[u8]| serde_json::from_slice::<Value>(text).unwrap();
+    let there = std::fs::read(room.path("back/deployment-history.json")).unwrap();
+    assert_eq!(parse(&there), parse(HISTORY.as_bytes()));
     room.set("REGISTRY_URL", URL);
     room.run(&["verify", "a"]).exits(1).reason("FAILED");
     let next = room.register("b").exits(0).json()["fencing_token"]

@@ -21,7 +21,7 @@ fn variable(name: &str) -> Option<String> {
 }
 
 // `cargo xtask test` fetches the tools here.
-fn tool(name: &str, fetched: &str) -> Option<PathBuf> {
+pub(crate) fn tool(name: &str, fetched: &str) -> Option<PathBuf> {
     let target = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/tools");
     let named = variable(name).map(PathBuf::from);
     let path = named.unwrap_or_else(|| target.join(fetched));
@@ -56,27 +56,7 @@ pub(crate) fn dynalite() -> Option<Emulator> {
     Some(start(command))
 }
 
-// Its own server loses updates when it answers two requests at a time.
-const MOTO: &str = r"
-import os, sys, threading
-from moto.server import DomainDispatcherApplication, create_backend_app
-from werkzeug.serving import make_server
-server = make_server('127.0.0.1', 0, DomainDispatcherApplication(create_backend_app), threaded=False)
-print(server.socket.getsockname()[1], flush=True)
-threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
-server.serve_forever()
-";
-
-/// moto, answering one request at a time; as [`dynalite`].
-pub(crate) fn moto() -> Option<Emulator> {
-    let server = tool("MOTO_SERVER", "python/bin/moto_server")?;
-    let python = server.parent().unwrap().join("python3");
-    let mut command = Command::new(python);
-    command.args(["-c", MOTO]);
-    Some(start(command))
-}
-
-fn start(mut command: Command) -> Emulator {
+pub(crate) fn start(mut command: Command) -> Emulator {
     let mut process = command
         .env("AWS_EC2_METADATA_DISABLED", "true")
         .stdin(Stdio::piped())

@@ -10,6 +10,7 @@
 mod emulator;
 mod fixture;
 mod history;
+mod moto;
 mod promises;
 mod proxy;
 mod race;

@@ -9,8 +9,9 @@ use registry_core::store::{Store, StoreError};
 use registry_dynamodb::{DynamoStore, set_up};
 use serde_json::json;
 
-use crate::emulator::{dynalite, moto};
+use crate::emulator::dynalite;
 use crate::fixture::{address, end, new_name, new_table, raw, register, registry};
+use crate::moto::moto;
 use crate::throttle;
 
 fn refusal(table: &str, port: u16) -> StoreError {
