@@ -40,8 +40,8 @@ pub fn run() -> ExitCode {
         }
     };
     let tool = Tool {
-        history,
         context,
+        history,
         clock,
     };
     let outcome = match &args.command {

@@ -163,18 +163,15 @@ impl DynamoHistory {
         let old = stored.items.get(&key);
         let attempt = new_attempt()?;
         let mut item = rewritten(&key, old, &attempt);
-        match body {
-            Some(body) => {
-                item.insert(BODY.to_owned(), AttributeValue::S(body));
-                item.remove(FORGOTTEN);
-                item.remove(TTL);
-            }
-            None => {
-                item.remove(BODY);
-                item.insert(FORGOTTEN.to_owned(), AttributeValue::Bool(true));
-                let ttl = stored.now + GARBAGE_AFTER;
-                item.insert(TTL.to_owned(), number(ttl.seconds()));
-            }
+        if let Some(body) = body {
+            item.insert(BODY.to_owned(), AttributeValue::S(body));
+            item.remove(FORGOTTEN);
+            item.remove(TTL);
+        } else {
+            item.remove(BODY);
+            item.insert(FORGOTTEN.to_owned(), AttributeValue::Bool(true));
+            let ttl = stored.now + GARBAGE_AFTER;
+            item.insert(TTL.to_owned(), number(ttl.seconds()));
         }
         let seen = old.and_then(item::attempt);
         self.session

@@ -143,7 +143,7 @@ fn a_registry_moves_and_not_while_it_is_in_use_needs_dynalite() {
         .says("a holds production in ");
     room.run(&["cleanup", "a", "--outcome", "failed"]).exits(0);
     let old = room.path("old/deployment-history.json");
-    std::fs::write(&old, HISTORY).unwrap();
+    registry_core::store::atomic::write(&old, HISTORY.as_bytes(), 0o644).unwrap();
     let moved = room.run(&["migrate", &url, URL]).exits(0).json();
     assert_eq!(
         (&moved["environments"], &moved["entries"]),

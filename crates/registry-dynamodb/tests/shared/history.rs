@@ -208,7 +208,13 @@ fn what_is_too_old_becomes_garbage_with_a_time_to_live_needs_dynalite() {
     let first = all[0].clone();
     let warning = history.change(&mut |history, now| {
         *history = History::default();
-        history.add_operations("Stack", &[first.clone()], 20, &Table::shipped(), now);
+        history.add_operations(
+            "Stack",
+            std::slice::from_ref(&first),
+            20,
+            &Table::shipped(),
+            now,
+        );
     });
     assert_eq!(warning.unwrap(), None);
     assert_eq!(read(&history).operations()[0].operation.id, "operation-0");
