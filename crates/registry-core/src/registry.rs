@@ -97,6 +97,11 @@ impl Registry {
         self.store.place()
     }
 
+    /// Whether it could be changed, as far as that is known without changing anything ([`Store::check_writable`]).
+    pub fn check_writable(&self) -> Result<(), StoreError> {
+        self.store.check_writable()
+    }
+
     /// Everything at one moment, without a lock.
     pub fn snapshot(&self) -> Result<Snapshot, StoreError> {
         self.store.snapshot()

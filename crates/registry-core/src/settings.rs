@@ -35,6 +35,7 @@ settings! {
     REGISTRY_DIR = ".deployment-registry", "folder of the file registry, the history and the monitors' state";
     REGISTRY_URL = "", "shared registry, for example dynamodb://TABLE; empty: the file registry";
     REGISTRY_NAMESPACE = "", "prefix of keys in a shared registry; GITHUB_REPOSITORY when empty";
+    REGISTRY_PATIENCE = "60s", "for how long a change of a shared registry is tried while others are in the way or it is throttled";
     REGISTRY_REQUIRED = "false", "true: exit 2 instead of falling back to CloudFormation when the registry cannot be used";
     STACK_NAME = "", "stack, used only where neither ENV nor STACK is given";
     ENVIRONMENT = "", "environment, where a command takes one and none is given";

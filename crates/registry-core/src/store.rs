@@ -71,7 +71,7 @@ fn busy(holder: Option<&Holder>, waited: std::time::Duration) -> String {
             holder.since.human(),
             holder.pid
         ),
-        None => format!("another process keeps its lock, waited {waited} (try again)"),
+        None => format!("others keep it so, waited {waited} (try again)"),
     }
 }
 
@@ -143,6 +143,11 @@ pub trait Store: Send + Sync {
         touches: Touches<'_>,
         change: &mut dyn FnMut(&mut Slot, &Elsewhere, &Now),
     ) -> Result<(), StoreError>;
+
+    /// Whether it could be changed, without changing anything. What is not known only when it is tried is asked elsewhere.
+    fn check_writable(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
 
     /// The environments in which `id` has anything. A store with an index may know without reading all.
     fn environments_of(&self, id: &str) -> Result<Vec<String>, StoreError> {

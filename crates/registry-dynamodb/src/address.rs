@@ -1,6 +1,10 @@
 //! Which table, in which region, and whose part of it.
 
-use registry_core::settings::{AWS_REGION, Origin, REGISTRY_NAMESPACE, Settings};
+use std::time::Duration;
+
+use registry_core::settings::{
+    AWS_REGION, Origin, REGISTRY_NAMESPACE, REGISTRY_PATIENCE, Settings,
+};
 use registry_core::store::StoreError;
 
 // A key has 2,048 bytes at most, of which the environment and a separator take 65:
@@ -14,6 +18,8 @@ pub struct Address {
     pub(crate) region: Option<String>,
     pub(crate) namespace: String,
     pub(crate) emulator: Option<u16>,
+    /// For how long others may be in the way of a change before it is given up.
+    pub(crate) patience: Duration,
 }
 
 impl Address {
@@ -34,6 +40,9 @@ impl Address {
             region: region.or_else(|| named_region(settings)),
             namespace,
             emulator: None,
+            patience: settings
+                .duration(&REGISTRY_PATIENCE)
+                .map_err(|error| StoreError::Wrong(error.to_string()))?,
         })
     }
 
@@ -45,7 +54,14 @@ impl Address {
             region: region.or_else(|| named_region(settings)),
             namespace: String::new(),
             emulator: None,
+            patience: Duration::ZERO,
         }
+    }
+
+    /// The same address with another patience when others are in the way.
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// The same address in an emulator that listens on `port` of this machine. Keys are made up, and neither the environment

@@ -16,6 +16,8 @@ pub(crate) const ROOMY: usize = 16 * 1024;
 const SLIM: usize = 8 * 1024;
 /// What is decided about an environment must fit into so many bytes.
 pub(crate) const MOST: usize = 50 * 1024;
+/// Of these so many are kept for the holder: nobody takes a place in the queue where the head could no longer become it.
+pub(crate) const FOR_THE_HOLDER: usize = 10 * 1024;
 /// When DynamoDB may delete what has ended: long after nobody reads it any more.
 const GARBAGE_AFTER: Duration = Duration::from_secs(30 * 24 * 3600);
 

@@ -70,10 +70,10 @@ impl Trouble {
             ))),
             T::Throttled(_) => Self::Contended,
             T::Unreachable(detail) => Self::Unclear(unavailable(format!(
-                "DynamoDB in {region} could not be reached: {detail}"
+                "DynamoDB in {region} could not be reached: {detail} (see to the network, the region, and AWS_ENDPOINT_URL_DYNAMODB if it is set)"
             ))),
             T::Nonsense(detail) => Self::Unclear(unavailable(format!(
-                "DynamoDB gave an answer that could not be used: {detail}"
+                "DynamoDB gave an answer that could not be used: {detail} (is a proxy between?)"
             ))),
             T::Service { code, message } => by_code(&code, &message, table, region),
         }

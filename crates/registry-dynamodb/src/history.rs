@@ -27,8 +27,6 @@ use crate::patience::until_done;
 use crate::session::Session;
 use crate::table::Written;
 
-/// For how long others may be in the way of a change.
-const PATIENCE: Duration = Duration::from_secs(60);
 /// An estimate is not worth more.
 const READING: Duration = Duration::from_secs(5);
 /// The sort key of the summary; the entries' begin with it, so that one query finds all.
@@ -206,7 +204,7 @@ impl HistoryStore for DynamoHistory {
         change: &mut dyn FnMut(&mut History, Timestamp),
     ) -> Result<Option<String>, HistoryStoreError> {
         let mut again = false;
-        let changed = until_done(&*self.clock, PATIENCE, || {
+        let changed = until_done(&*self.clock, self.session.address().patience, || {
             let mut stored = self.load(Part::Everything)?;
             let mut after = stored.history.clone();
             // Our entries may be there from the time before, and only what is computed from them is not.

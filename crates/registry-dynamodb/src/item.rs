@@ -202,6 +202,12 @@ impl SlotItem {
         self.stored.is_some()
     }
 
+    /// The size of what is decided, in bytes.
+    pub(crate) fn size(&self) -> usize {
+        let body = self.stored.as_ref().and_then(|item| get_text(item, BODY));
+        body.map_or(0, str::len)
+    }
+
     /// The item with another content. The second part is the size of what is decided, in bytes.
     pub(crate) fn with(
         &self,

@@ -10,15 +10,15 @@ use registry_core::store::{Scope, Snapshot, Store, StoreError, Touches, process}
 
 use crate::address::Address;
 use crate::claims::{self, Claims};
-use crate::ended::{Guests, MOST, Spilled, spill};
+use crate::ended::{FOR_THE_HOLDER, Guests, MOST, Spilled, spill};
 use crate::error::Trouble;
 use crate::item::{self, Attributes, Claim, Key, SlotItem};
 use crate::patience::until_done;
 use crate::session::Session;
 use crate::table::{Table, Written};
 
-/// For how long others may be in the way before it is told.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// For how long a reader is told to go slower before it gives up: no writer can be in its way.
+const READING: Duration = Duration::from_secs(10);
 
 /// The registry of one namespace in a DynamoDB table.
 pub struct DynamoStore {
@@ -62,17 +62,12 @@ impl DynamoStore {
     /// The registry at `address`. Nothing is asked before the first use. `clock` only measures and waits: what time it is, the
     /// service says.
     pub fn new(address: Address, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+        let patience = address.patience;
         Ok(Self {
             session: Session::new(address)?,
             clock,
-            patience: PATIENCE,
+            patience,
         })
-    }
-
-    /// The same store with another patience when others are in the way.
-    #[must_use]
-    pub fn with_patience(self, patience: Duration) -> Self {
-        Self { patience, ..self }
     }
 }
 
@@ -96,9 +91,16 @@ impl Store for DynamoStore {
     }
 
     fn snapshot(&self) -> Result<Snapshot, StoreError> {
-        until_done(&*self.clock, self.patience, || {
+        until_done(&*self.clock, self.patience.min(READING), || {
             let read = self.session.ask(async |table| read_all(&table).await);
             read.map(Some)
+        })
+    }
+
+    fn check_writable(&self) -> Result<(), StoreError> {
+        until_done(&*self.clock, self.patience.min(READING), || {
+            let asked = self.session.ask(async |table| table.try_rights().await);
+            asked.map(Some)
         })
     }
 
@@ -280,17 +282,28 @@ async fn write(
     let key = Key::slot(&table.namespace, &after.environment);
     let spilled_at = read.own.spilled_at.max(newest);
     let (item, size) = read.own.with(&key, &after, spilled_at, attempt, read.now);
-    if size > MOST {
-        return Err(Trouble::Refused(StoreError::Wrong(format!(
-            "the registry of {:?} would have {size} bytes and {MOST} is the most: {} deployments wait for it, and some must leave",
-            after.environment,
-            after.queue.len()
-        ))));
-    }
+    check_size(read, &after, size)?;
     for item in items {
         table.put_ended(item).await?;
     }
     table.put(&key, item, read.own.seen(), attempt).await
+}
+
+// What grows no more is written whatever its size: nobody could leave otherwise.
+fn check_size(read: &Read, after: &Slot, size: usize) -> Result<(), Trouble> {
+    let most = if after.queue.len() > read.slot.queue.len() {
+        MOST - FOR_THE_HOLDER
+    } else {
+        MOST
+    };
+    if size <= most || size <= read.own.size() {
+        return Ok(());
+    }
+    Err(Trouble::Refused(StoreError::Wrong(format!(
+        "the registry of {:?} would have {size} bytes and {most} is the most: {} deployments wait for it, and some must leave",
+        after.environment,
+        after.queue.len()
+    ))))
 }
 
 async fn read_all(table: &Table) -> Result<Snapshot, Trouble> {

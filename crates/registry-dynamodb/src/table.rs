@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::error::ConditionalCheckFailedException;
 use aws_sdk_dynamodb::types::{
     AttributeValue, KeysAndAttributes, ReturnValuesOnConditionCheckFailure,
@@ -216,6 +217,37 @@ impl Table {
                 Ok(_) | Err(_) => Err(trouble),
             },
             Trouble::Refused(_) | Trouble::Credentials(_) => Err(trouble),
+        }
+    }
+
+    /// Whether this role may do what a change does, with requests that change nothing: their conditions can never hold, and
+    /// rights are looked at before conditions.
+    pub(crate) async fn try_rights(&self) -> Result<(), Trouble> {
+        const NEVER: &str = "attribute_exists(#pk) AND attribute_not_exists(#pk)";
+        let key = Key::index(&self.namespace).attributes();
+        let put = self.connected.client.put_item().table_name(&self.name);
+        let put = put
+            .set_item(Some(key.clone()))
+            .condition_expression(NEVER)
+            .expression_attribute_names("#pk", PK);
+        match put.send().await {
+            Err(error) if refused_with(&error).is_none() => {
+                return Err(self.trouble("dynamodb:PutItem", &error));
+            }
+            Ok(_) | Err(_) => {}
+        }
+        let update = self.connected.client.update_item().table_name(&self.name);
+        let update = update
+            .set_key(Some(key))
+            .condition_expression(NEVER)
+            .expression_attribute_names("#pk", PK)
+            .update_expression("REMOVE doctor");
+        let refused = |error: &UpdateItemError| error.is_conditional_check_failed_exception();
+        match update.send().await {
+            Err(error) if !error.as_service_error().is_some_and(refused) => {
+                Err(self.trouble("dynamodb:UpdateItem", &error))
+            }
+            Ok(_) | Err(_) => Ok(()),
         }
     }
 

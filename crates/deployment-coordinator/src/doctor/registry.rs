@@ -27,6 +27,11 @@ pub(super) fn examine(world: &World, targets: &[Target]) -> Vec<Finding> {
 }
 
 fn broken(world: &World, error: &StoreError) -> Finding {
+    let text = error.to_string();
+    if is_shared(world) {
+        let (words, fix) = shared_fix(error, &text);
+        return bad("registry", words.to_owned(), fix);
+    }
     let fix = match error {
         StoreError::Busy { .. } => {
             "end the process that keeps the lock, if it hangs: its pid stands in the lock file"
@@ -40,17 +45,45 @@ fn broken(world: &World, error: &StoreError) -> Finding {
             world.settings().text(&REGISTRY_DIR)
         ),
     };
-    bad("registry", error.to_string(), fix)
+    bad("registry", text, fix)
+}
+
+fn is_shared(world: &World) -> bool {
+    matches!(
+        Registry::location(world.settings()),
+        Ok(Location::DynamoDb { .. })
+    )
+}
+
+/// What is wrong with a shared registry, and what mends it. What makes it unavailable says so itself, in brackets at its end.
+fn shared_fix<'a>(error: &StoreError, text: &'a str) -> (&'a str, &'a str) {
+    match error {
+        StoreError::Wrong(_) => (
+            text,
+            "set REGISTRY_URL=dynamodb://TABLE?region=REGION (and REGISTRY_NAMESPACE) to what it should be; deployment-coordinator init makes a table that is not there",
+        ),
+        StoreError::Busy { .. } => (
+            text,
+            "try again in a minute; if it goes on, look at the table's throttled requests in CloudWatch, and give it on-demand billing",
+        ),
+        StoreError::Unavailable(_) | StoreError::Stopped => text
+            .strip_suffix(')')
+            .and_then(|text| text.rsplit_once(" ("))
+            .unwrap_or((
+                text,
+                "see what goes wrong in docs/shared-registry.md; until then deployments do not see each other",
+            )),
+    }
 }
 
 // By writing something beside it, as every change of it does.
 fn writable(world: &World, registry: &Registry) -> Finding {
     let place = registry.place();
-    if !matches!(
-        Registry::location(world.settings()),
-        Ok(Location::Folder(_))
-    ) {
-        return good("registry", format!("{place} can be read"));
+    if is_shared(world) {
+        return match registry.check_writable() {
+            Ok(()) => good("registry", format!("{place} can be read and written")),
+            Err(error) => broken(world, &error),
+        };
     }
     let folder = world.settings().path(&REGISTRY_DIR);
     let probe = folder.join(format!(".doctor-{}", std::process::id()));

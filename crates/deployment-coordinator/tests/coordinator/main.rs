@@ -15,8 +15,15 @@ mod files;
 mod life;
 #[path = "../../../registry-dynamodb/tests/shared/moto.rs"]
 mod moto;
+#[path = "../../../registry-dynamodb/tests/shared/proxy.rs"]
+mod proxy;
 mod race;
+#[path = "../../../registry-dynamodb/tests/shared/raw.rs"]
+mod raw;
 mod room;
 mod shared;
+mod shared_trouble;
+#[path = "../../../registry-dynamodb/tests/shared/throttle.rs"]
+mod throttle;
 mod wait;
 mod words;

@@ -1,12 +1,15 @@
 //! The program over a shared registry: REGISTRY_URL.
 
+use std::sync::atomic::Ordering;
+
 use serde_json::Value;
 
 use crate::emulator::{Emulator, dynalite};
 use crate::moto::moto;
+use crate::proxy::{self, Mischief};
 use crate::room::{Ran, Room, ended};
 
-const URL: &str = "dynamodb://deployment-registry";
+pub(crate) const URL: &str = "dynamodb://deployment-registry";
 
 /// A history as the guide shows it.
 const HISTORY: &str = r#"{"deployments":[{"correlation_id":"x","stack_name":"CourtCaseManagementStack",
@@ -15,8 +18,13 @@ const HISTORY: &str = r#"{"deployments":[{"correlation_id":"x","stack_name":"Cou
 
 /// A room whose registry is in the emulator.
 fn room(emulator: &Emulator) -> Room {
+    room_at(emulator.port)
+}
+
+/// A room whose registry is behind a port of this machine.
+pub(crate) fn room_at(port: u16) -> Room {
     let mut room = Room::new();
-    let url = format!("http://127.0.0.1:{}", emulator.port);
+    let url = format!("http://127.0.0.1:{port}");
     room.set("AWS_ENDPOINT_URL_DYNAMODB", &url)
         .set("REGISTRY_URL", URL)
         .set("GITHUB_REPOSITORY", "owner/repository");
@@ -39,14 +47,32 @@ fn init_makes_the_table_needs_moto() {
     room.register("a").exits(0);
 }
 
+/// How many rounds the processes race; more with `STRESS_ROUNDS` (`cargo xtask soak`).
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests are told by the environment how long to run"
+)]
+fn rounds() -> usize {
+    let told = std::env::var("STRESS_ROUNDS").ok();
+    told.and_then(|text| text.parse().ok()).unwrap_or(3)
+}
+
 #[test]
 fn eight_processes_on_eight_machines_race_and_one_wins_needs_dynalite() {
     let Some(emulator) = dynalite() else { return };
     // A folder of its own each, as on eight machines: only the table is shared.
-    let rooms: Vec<Room> = (0..8).map(|_| room(&emulator)).collect();
+    let mischief = Mischief {
+        lose_one_in: 100,
+        ..Mischief::default()
+    };
+    let (port, lost) = proxy::start(emulator.port, mischief);
+    let rooms: Vec<Room> = (0..8).map(|_| room_at(port)).collect();
+    for room in &rooms {
+        room.stack("UPDATE_COMPLETE");
+    }
     rooms[0].run(&["init", URL]);
     let mut last_token = 0;
-    for round in 0..2 {
+    for round in 0..rounds() {
         let children: Vec<_> = rooms
             .iter()
             .enumerate()
@@ -73,6 +99,10 @@ fn eight_processes_on_eight_machines_race_and_one_wins_needs_dynalite() {
         rooms[7].run(&["cleanup", id]).exits(0);
         assert!(!rooms[0].file().exists());
     }
+    assert!(
+        lost.load(Ordering::Relaxed) > 0,
+        "the proxy lost no replies"
+    );
 }
 
 #[test]
@@ -102,27 +132,6 @@ fn a_wrong_setting_is_2_and_no_fallback_needs_dynalite() {
             assert_eq!(ran.stderr.lines().count(), 1, "{ran:?}");
         }
     }
-}
-
-#[test]
-fn a_store_that_is_down_falls_back_to_cloudformation_and_never_to_a_file() {
-    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    let port = listener.local_addr().unwrap().port();
-    drop(listener);
-    let mut room = Room::new();
-    let url = format!("http://127.0.0.1:{port}");
-    room.set("AWS_ENDPOINT_URL_DYNAMODB", &url)
-        .set("REGISTRY_URL", URL)
-        .set("GITHUB_REPOSITORY", "owner/repository");
-    room.stack("UPDATE_COMPLETE");
-    let ran = room
-        .register("a")
-        .exits(0)
-        .says("Registry unavailable, falling back to CloudFormation-only coordination");
-    assert_eq!(ran.json()["registered"], false);
-    assert!(!room.file().exists());
-    room.set("REGISTRY_REQUIRED", "true");
-    room.register("a").exits(2);
 }
 
 #[test]

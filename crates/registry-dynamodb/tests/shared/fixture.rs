@@ -1,7 +1,5 @@
 //! A fresh table in an emulator, and stores over it.
 
-use std::io::{BufReader, Write as _};
-use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -13,9 +11,8 @@ use registry_core::settings::{Settings, SettingsFile};
 use registry_core::slot::{Ask, End, Ending, HoldKind, Registration, Request};
 use registry_core::stack::{Observed, StackState};
 use registry_dynamodb::{Address, DynamoStore, set_up};
-use serde_json::Value;
 
-use crate::proxy::message;
+pub(crate) use crate::raw::raw;
 
 static TABLES: AtomicU32 = AtomicU32::new(0);
 
@@ -128,26 +125,4 @@ pub(crate) fn ask(id: &str) -> Ask {
         lease: Duration::from_secs(120),
         process: None,
     }
-}
-
-/// Asks an emulator as an operator with another tool would.
-pub(crate) fn raw(port: u16, operation: &str, body: &Value) -> Value {
-    let body = body.to_string();
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    let request = format!(
-        "POST / HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/x-amz-json-1.0\r\n\
-         x-amz-target: DynamoDB_20120810.{operation}\r\nx-amz-date: 20260101T000000Z\r\n\
-         authorization: AWS4-HMAC-SHA256 Credential=emulator/20260101/us-east-1/dynamodb/aws4_request, \
-         SignedHeaders=host, Signature=0\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
-        body.len()
-    );
-    stream.write_all(request.as_bytes()).unwrap();
-    let (head, answer) = message(&mut BufReader::new(stream)).unwrap().unwrap();
-    let ok = head.split(' ').nth(1) == Some("200");
-    assert!(
-        ok,
-        "{operation}: {head}{}",
-        String::from_utf8_lossy(&answer)
-    );
-    serde_json::from_slice(&answer).unwrap()
 }

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use crate::emulator::dynalite;
 use crate::fixture::{address, new_table, raw};
 use crate::proxy::{self, Mischief};
+use crate::slow;
 use crate::throttle;
 
 fn history(table: &str, port: u16) -> DynamoHistory {
@@ -352,7 +353,7 @@ fn a_history_that_cannot_be_read_is_empty_and_said_so() {
 #[test]
 fn a_throttled_history_is_given_up_soon() {
     let begun = SystemClock::default().boot();
-    let found = history("table", throttle::start()).read(Part::Everything);
+    let found = history("table", slow::throttled()).read(Part::Everything);
     assert!(found.warning.unwrap().contains("the registry is busy"));
     let waited = SystemClock::default().boot().since(&begun).unwrap();
     assert!(waited < Duration::from_secs(30), "{waited:?}");

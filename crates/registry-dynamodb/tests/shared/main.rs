@@ -14,5 +14,7 @@ mod moto;
 mod promises;
 mod proxy;
 mod race;
+mod raw;
 mod refusals;
+mod slow;
 mod throttle;

@@ -17,7 +17,7 @@ use crate::fixture::{
     address, ask, end, new_table, no_stack, raw, register, registry, request, settings, store,
 };
 use crate::proxy::{self, Mischief};
-use crate::throttle;
+use crate::slow;
 
 fn holder(answer: &Registration) -> String {
     match answer {
@@ -409,19 +409,39 @@ fn too_long_a_queue_is_told_and_changes_nothing_needs_dynalite() {
     let StoreError::Wrong(sentence) = &error else {
         panic!("{error:?}")
     };
-    assert!(sentence.contains("51200 is the most"), "{sentence}");
+    assert!(sentence.contains("40960 is the most"), "{sentence}");
     assert_eq!(
         store.snapshot().unwrap().slots["production"].queue.len(),
         length
     );
+    // Fill it to the last place: whoever is served then has room to become the holder, to beat and to end.
+    let registry = Registry::over(Box::new(store));
+    while registry
+        .enqueue("production", &ask(&format!("waiter-last-{length}")))
+        .is_ok()
+    {
+        length += 1;
+    }
+    let mut long = request("waiter-0-0", &["Stack", "Another", "Third"]);
+    long.workflow_url = Some(format!("https://example.com/{}", "x".repeat(1000)));
+    let stacks = ["Stack", "Another", "Third"];
+    let answer = registry.register("production", &long, &no_stack(&stacks));
+    assert_eq!(holder(&answer.unwrap().answer), "granted");
+    let id = "waiter-0-0".parse().unwrap();
+    assert!(matches!(
+        registry.beat(&id, None).unwrap(),
+        BeatAnswer::StillHolds(_)
+    ));
+    registry.end(&end("waiter-0-0")).unwrap();
+    let queue = &registry.snapshot().unwrap().slots["production"].queue;
+    assert_eq!(queue.len(), length - 1);
 }
 
 #[test]
 fn a_table_that_asks_to_go_slower_is_busy_and_a_stop_ends_the_wait() {
-    let port = throttle::start();
-    let busy = DynamoStore::new(address("table", port), Arc::new(SystemClock::default()))
-        .unwrap()
-        .with_patience(Duration::from_millis(1));
+    let port = slow::throttled();
+    let hasty = address("table", port).with_patience(Duration::from_millis(1));
+    let busy = DynamoStore::new(hasty, Arc::new(SystemClock::default())).unwrap();
     let error = Registry::over(Box::new(busy))
         .register(
             "production",

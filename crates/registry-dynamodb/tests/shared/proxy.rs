@@ -1,4 +1,4 @@
-//! A proxy that loses replies after the server has acted on them, or takes the conditions out of writes.
+//! A proxy that loses replies after the server has acted on them, takes the conditions out of writes, or refuses.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -13,6 +13,8 @@ pub(crate) struct Mischief {
     pub(crate) lose_one_in: u64,
     /// Conditions are taken out of writes.
     pub(crate) unconditional: bool,
+    /// Every request of this operation is refused with this body, and the server never hears of it.
+    pub(crate) refuse: Option<(&'static str, &'static str)>,
 }
 
 /// Starts the proxy; returns its port and the count of lost replies. It lives as long as the test process.
@@ -45,6 +47,10 @@ fn serve(
         let Some((head, body)) = message(&mut requests)? else {
             return Ok(());
         };
+        if let Some(answer) = mischief.refuse.and_then(|refuse| refusal(&head, refuse)) {
+            client.write_all(answer.as_bytes())?;
+            continue;
+        }
         let (head, body) = if mischief.unconditional {
             without_conditions(&head, &body)
         } else {
@@ -86,6 +92,17 @@ pub(crate) fn message(from: &mut impl BufRead) -> std::io::Result<Option<(String
     let mut body = vec![0; length];
     from.read_exact(&mut body)?;
     Ok(Some((head, body)))
+}
+
+fn refusal(head: &str, (operation, body): (&str, &str)) -> Option<String> {
+    let target = format!("dynamodb_20120810.{operation}\r\n").to_ascii_lowercase();
+    let date = "Thu, 26 Nov 2026 12:00:00 GMT";
+    head.to_ascii_lowercase().contains(&target).then(|| {
+        format!(
+            "HTTP/1.1 400 X\r\ndate: {date}\r\ncontent-type: application/x-amz-json-1.0\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        )
+    })
 }
 
 fn without_conditions(head: &str, body: &[u8]) -> (String, Vec<u8>) {

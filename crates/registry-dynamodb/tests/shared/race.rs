@@ -20,7 +20,7 @@ const STACK: &str = "Stack";
 /// Each of these waits for all that came before it, so that the time grows with the square of their number.
 const WAITERS: usize = 16;
 
-/// How many rounds; more with `STRESS_ROUNDS`, and then all 64 wait, too.
+/// How many rounds; more with `STRESS_ROUNDS` (`cargo xtask soak`).
 #[expect(
     clippy::disallowed_methods,
     reason = "tests are told by the environment how long to run"
@@ -113,7 +113,7 @@ fn of_64_that_ask_at_once_one_is_told_yes_needs_dynalite() {
         ..Mischief::default()
     };
     let (port, lost) = proxy::start(emulator.port, mischief);
-    let rounds = rounds(10);
+    let rounds = rounds(20);
     let watch = race(&table, port, rounds);
     assert_eq!(watch.together.into_inner(), 0, "two held it at a time");
     assert_eq!(
@@ -170,12 +170,18 @@ fn nobody_is_served_out_of_turn_needs_dynalite() {
     let step = move || steps.fetch_add(1, Ordering::SeqCst);
     let watch = Watch::default();
     let turns = Mutex::new(Vec::new());
-    let waiters = if rounds(0) > 0 { CLIENTS } else { WAITERS };
+    // A turn of 64 takes some 50 times as long as a round of the race: as many turns as the race has rounds.
+    let long = rounds(0);
+    let (waiters, each) = if long > 0 {
+        (CLIENTS, long.div_ceil(CLIENTS))
+    } else {
+        (WAITERS, 1)
+    };
     thread::scope(|scope| {
         for (number, registry) in clients(waiters, &table, port).into_iter().enumerate() {
             let (watch, turns, step) = (&watch, &turns, step.clone());
             scope.spawn(move || {
-                for round in 0..rounds(1) {
+                for round in 0..each {
                     let id = format!("waiter-{number}-{round}");
                     let began_to_wait = step();
                     registry.enqueue("production", &ask(&id)).unwrap();
@@ -207,7 +213,7 @@ fn nobody_is_served_out_of_turn_needs_dynalite() {
     );
     assert!(watch.tokens_only_grow());
     let turns = turns.into_inner().unwrap();
-    assert_eq!(turns.len(), waiters * rounds(1));
+    assert_eq!(turns.len(), waiters * each);
     for first in &turns {
         for second in &turns {
             let came_first = first.had_its_place < second.began_to_wait;

@@ -12,6 +12,7 @@ use serde_json::json;
 use crate::emulator::dynalite;
 use crate::fixture::{address, end, new_name, new_table, raw, register, registry};
 use crate::moto::moto;
+use crate::slow;
 use crate::throttle;
 
 fn refusal(table: &str, port: u16) -> StoreError {
@@ -126,7 +127,7 @@ fn nobody_there() {
 
 #[test]
 fn a_server_that_never_answers_is_given_up_in_time() {
-    let port = throttle::silent();
+    let port = slow::silent();
     let begun = Instant::now();
     check(
         &refusal("my-table", port),

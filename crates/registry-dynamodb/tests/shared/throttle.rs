@@ -1,4 +1,4 @@
-//! Servers that answer every request with the same error, or never.
+//! A server that answers every request alike.
 
 use std::io::{BufReader, Write};
 use std::net::TcpListener;
@@ -25,25 +25,6 @@ pub(crate) fn always(status: u16, body: &'static str) -> u16 {
                 }
             });
         }
-    });
-    port
-}
-
-/// A table without capacity.
-pub(crate) fn start() -> u16 {
-    always(
-        400,
-        r#"{"__type":"com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException","message":"slow down"}"#,
-    )
-}
-
-/// A server that takes connections and never answers.
-pub(crate) fn silent() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    let port = listener.local_addr().unwrap().port();
-    thread::spawn(move || {
-        let clients: Vec<_> = listener.incoming().collect();
-        drop(clients);
     });
     port
 }
