@@ -125,17 +125,6 @@ pub enum WordsError {
         /// The names of the missing words.
         missing: String,
     },
-    /// There are more words than the kind takes.
-    #[error("`{kind}` takes no word after {last:?}, but got {surplus:?}: give `{usage}`, with quotes around a text that has spaces",
-        kind = .kind.word(), usage = .kind.usage())]
-    Surplus {
-        /// Which kind.
-        kind: Kind,
-        /// The last word it takes.
-        last: String,
-        /// The first word too many.
-        surplus: String,
-    },
 }
 
 /// A notification and the channel that stood behind its words.
@@ -159,20 +148,17 @@ impl Notification {
         {
             return Err(WordsError::Missing {
                 kind,
-                missing: missing.join(" and "),
-            });
-        }
-        let most = names.len() + kind.optional().len();
-        if let Some(surplus) = words.args.get(most) {
-            return Err(WordsError::Surplus {
-                kind,
-                last: crate::text::shorten(&words.args[most - 1], 60),
-                surplus: crate::text::shorten(surplus, 60),
+                missing: list(missing),
             });
         }
         let mut warnings = Vec::new();
+        let words = Words {
+            args: fitting(kind, words.args, &mut warnings),
+            ..words
+        };
         for (name, value) in names.iter().zip(&words.args) {
-            if value.trim().is_empty() {
+            // Of an empty ACTIVE more is said below.
+            if value.trim().is_empty() && *name != "ACTIVE" {
                 warnings.push(format!("{name} of `{}` is empty", kind.word()));
             }
         }
@@ -349,6 +335,43 @@ impl Notification {
     }
 }
 
+// `A`, `A and B`, `A, B and C`.
+fn list(names: &[&str]) -> String {
+    match names {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
+// More words than the kind takes: a text without quotes around it, which the shell took to pieces. A message is worth more
+// than the order of its words, so the pieces become one text again, or what is too much is left out.
+fn fitting(kind: Kind, mut args: Vec<String>, warnings: &mut Vec<String>) -> Vec<String> {
+    let needed = kind.required().len();
+    let most = needed + kind.optional().len();
+    let Some(surplus) = args.get(most) else {
+        return args;
+    };
+    let surplus = crate::text::shorten(surplus, 60);
+    let done = if kind.ends_in_text() {
+        let text = args.split_off(needed - 1).join(" ");
+        args.push(text);
+        format!(
+            "all words from {} on are taken for it",
+            kind.required()[needed - 1]
+        )
+    } else {
+        args.truncate(most);
+        "what is too much is left out".to_owned()
+    };
+    warnings.push(format!(
+        "`{}` has words too many, {surplus:?} is the first, and {done}: give `{}`, with quotes around a text that has spaces",
+        kind.word(),
+        kind.usage()
+    ));
+    args
+}
+
 fn given(word: String) -> Option<String> {
     Some(word).filter(|word| !word.trim().is_empty())
 }
@@ -440,13 +463,33 @@ mod tests {
             error.to_string(),
             "`start` lacks ENV and RUN_OR_URL: give `start ID ENV RUN_OR_URL [CHANNEL]`"
         );
-        let error =
-            Notification::from_words(Kind::Custom, words(&["hello", "C1", "x"])).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "`custom` takes no word after \"C1\", but got \"x\": give `custom MESSAGE [CHANNEL]`, \
-             with quotes around a text that has spaces"
-        );
+        let error = Notification::from_words(Kind::Started, words(&[])).unwrap_err();
+        assert!(error.to_string().contains("lacks ID, ENV and RUN_OR_URL:"));
+        // A text without quotes around it.
+        for (kind, args, fitting) in [
+            (
+                Kind::Custom,
+                &["the", "disk", "is", "full"][..],
+                &["the disk is full"][..],
+            ),
+            (
+                Kind::Failed,
+                &["i", "e", "RDS", "creation", "has", "failed"],
+                &["i", "e", "RDS creation has failed", ""],
+            ),
+            (
+                Kind::Complete,
+                &["i", "e", "25", "http://x", "C1", "more"],
+                &["i", "e", "25", "http://x"],
+            ),
+        ] {
+            let parsed = Notification::from_words(kind, words(args)).unwrap();
+            assert_eq!(parsed.notification.words().args, fitting);
+            assert!(
+                parsed.warnings.len() == 1 && parsed.warnings[0].contains("words too many"),
+                "{parsed:?}"
+            );
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use registry_core::clock::{Clock, Timestamp};
-use registry_core::notification::Kind;
+use registry_core::notification::{Kind, Notification};
 use serde_json::{Map, Value, json};
 
 use crate::access::{Access, Unusable};
@@ -34,6 +34,8 @@ pub(crate) enum Settled {
     Arrived { ts: Option<String> },
     /// It did not.
     Not,
+    /// It is not there, but was sent so short ago that it may still come.
+    TooSoon,
     /// Nobody can tell. Why, in words.
     CannotTell(String),
 }
@@ -150,13 +152,9 @@ impl Courier {
         let wanted =
             |message: &Value| payload(message, "message_id") == Some(entry.message_id.as_str());
         match web.find(place, &|| search.remaining(), &wanted) {
-            Found::Yes(message) => {
-                let ts = text(&message, "ts").map(str::to_owned);
-                if thread.is_none() {
-                    self.becomes_root(entry, entry.channel.clone(), ts.as_deref());
-                }
-                Settled::Arrived { ts }
-            }
+            Found::Yes(message) => Settled::Arrived {
+                ts: text(&message, "ts").map(str::to_owned),
+            },
             Found::No => Settled::Not,
             Found::CannotTell(why) => Settled::CannotTell(why),
         }
@@ -227,12 +225,28 @@ impl Courier {
         }
     }
 
-    /// After a message arrived: it becomes the root, or the root shows the new state.
+    /// After a message was found in the channel or in `thread`.
+    pub(crate) fn found(
+        &self,
+        entry: &Entry,
+        thread: Option<&str>,
+        ts: Option<&str>,
+        deadline: &Deadline,
+    ) {
+        let known = entry.deployment().and_then(|id| self.threads.load(id));
+        let root = known.filter(|root| thread == Some(root.ts.as_str()));
+        if thread.is_some() == root.is_some() {
+            self.delivered(entry, root, None, Rung::Markdown, ts, deadline);
+        }
+    }
+
+    /// After a message arrived in the form `rung`: it becomes the root, or the root shows the new state.
     pub(crate) fn delivered(
         &self,
         entry: &Entry,
         root: Option<Root>,
         channel: Option<String>,
+        rung: Rung,
         ts: Option<&str>,
         deadline: &Deadline,
     ) {
@@ -241,7 +255,7 @@ impl Courier {
         } else {
             let earlier = entry.deployment().and_then(|id| self.threads.load(id));
             let channel = channel.unwrap_or_else(|| entry.channel.clone());
-            self.becomes_root(entry, channel, ts);
+            self.becomes_root(entry, channel, rung, ts);
             // A queued message that was the root until now says that its deployment runs.
             earlier.filter(|earlier| earlier.channel == entry.channel)
         };
@@ -250,7 +264,7 @@ impl Courier {
         }
     }
 
-    fn becomes_root(&self, entry: &Entry, channel_id: String, ts: Option<&str>) {
+    fn becomes_root(&self, entry: &Entry, channel_id: String, rung: Rung, ts: Option<&str>) {
         let (Some(id), Some(ts)) = (entry.deployment(), ts) else {
             return;
         };
@@ -271,6 +285,7 @@ impl Courier {
             at: entry.happened_at.rfc3339_millis(),
             state_at: entry.happened_at.millis(),
             editable: is_start_or_queue(entry.notification.kind()),
+            form: rung.word().to_owned(),
         });
     }
 
@@ -300,18 +315,26 @@ impl Courier {
             state: Some(state),
             ..Circumstances::default()
         };
-        let mut body = content(Rung::Markdown, &notification, &circumstances, "");
-        for setting in ["unfurl_links", "unfurl_media"] {
-            body.shift_remove(setting);
-        }
-        body.insert("channel".to_owned(), root.channel_id.clone().into());
-        body.insert("ts".to_owned(), root.ts.clone().into());
         let is_current = self
             .threads
             .load(&root.correlation_id)
             .is_some_and(|known| known.ts == root.ts);
-        match web.update(&body, limit, self.clock.now()) {
-            Verdict::Delivered { .. } => root.state_at = at.millis(),
+        // In the form that Slack took the message in; where that is not known, down the ladder as when it was sent.
+        let mut form = Rung::named(&root.form).unwrap_or(Rung::Markdown);
+        let verdict = loop {
+            let body = changed(&root, form, &notification, &circumstances);
+            match (web.update(&body, limit, self.clock.now()), form.below()) {
+                (Verdict::Payload { .. }, Some(plainer)) if plainer != Rung::Truncated => {
+                    form = plainer;
+                }
+                (verdict, _) => break verdict,
+            }
+        };
+        match verdict {
+            Verdict::Delivered { .. } => {
+                root.state_at = at.millis();
+                form.word().clone_into(&mut root.form);
+            }
             Verdict::LostTarget { code } if code == "message_not_found" => {
                 if is_current {
                     self.threads.forget(&root.correlation_id);
@@ -332,6 +355,22 @@ impl Courier {
             self.threads.save(&root);
         }
     }
+}
+
+// The root's new text, as `chat.update` takes it.
+fn changed(
+    root: &Root,
+    form: Rung,
+    notification: &Notification,
+    circumstances: &Circumstances,
+) -> Map<String, Value> {
+    let mut body = content(form, notification, circumstances, "");
+    for setting in ["unfurl_links", "unfurl_media"] {
+        body.shift_remove(setting);
+    }
+    body.insert("channel".to_owned(), root.channel_id.clone().into());
+    body.insert("ts".to_owned(), root.ts.clone().into());
+    body
 }
 
 fn is_start_or_queue(kind: Kind) -> bool {
@@ -396,6 +435,7 @@ fn root_from(message: &Value, channel: &str) -> Option<Root> {
         ts: text(message, "ts")?.to_owned(),
         message_id: payload(message, "message_id")?.to_owned(),
         notification_type: kind.to_owned(),
+        form: String::new(),
         editable: args.is_some() && Kind::parse(kind).is_some_and(is_start_or_queue),
         args: args.unwrap_or_default(),
         at: payload(message, "at")?.to_owned(),

@@ -266,8 +266,15 @@ pub(crate) fn examine_queue(spool: &Spool) -> Finding {
         }
     };
     let words = format!(
-        "{}: {} waiting, {} dead letters",
-        status.queue_dir, status.pending, status.dead_letters
+        "{}: {} waiting, {} dead {}",
+        status.queue_dir,
+        status.pending,
+        status.dead_letters,
+        if status.dead_letters == 1 {
+            "letter"
+        } else {
+            "letters"
+        }
     );
     if let Err(error) = spool.sweep() {
         return Finding::new("queue", Health::Bad, error.to_string())

@@ -32,6 +32,13 @@ impl Rung {
         }
     }
 
+    /// The form of that name.
+    pub(crate) fn named(word: &str) -> Option<Self> {
+        [Self::Markdown, Self::Sections, Self::Plain, Self::Truncated]
+            .into_iter()
+            .find(|rung| rung.word() == word)
+    }
+
     /// The form's name, for the history of attempts.
     #[must_use]
     pub fn word(self) -> &'static str {

@@ -14,6 +14,7 @@ mod access;
 mod courier;
 mod crash;
 mod deadline;
+mod direct;
 mod doctor;
 mod document;
 mod fixes;

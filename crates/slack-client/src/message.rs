@@ -177,7 +177,14 @@ fn body(document: &mut Document, notification: &Notification, circumstances: &Ci
             document.empty().text(&lines(message));
         }
         Notification::Custom { message } => {
-            document.0.push(Block::Markdown(lines(message)));
+            let message = lines(message);
+            // Slack refuses a message without text.
+            let shown = if message.trim().is_empty() {
+                "(a message without text)".to_owned()
+            } else {
+                message
+            };
+            document.0.push(Block::Markdown(shown));
         }
     }
 }

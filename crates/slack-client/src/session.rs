@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use registry_core::clock::Clock;
+use registry_core::clock::{Clock, Timestamp};
 
 use crate::classify::{Scope, Verdict};
 use crate::courier::{Courier, Settled, Tried};
@@ -17,6 +17,8 @@ const FIRST_WAIT: Duration = Duration::from_secs(5);
 const LONG_WAIT: Duration = Duration::from_secs(15 * 60);
 /// Between two tries of one call.
 const QUICK_WAIT: Duration = Duration::from_millis(500);
+/// What was sent shorter ago than this and is not in the channel may still come.
+const SETTLING: Duration = Duration::from_secs(2);
 /// A call waits so long itself when Slack asks it to; a longer wait is the queue's.
 const LONGEST_QUICK_WAIT: Duration = Duration::from_secs(5);
 
@@ -154,7 +156,10 @@ impl Session {
                 continue;
             }
             let own = entry.wait(now);
-            let channel = spool.channel_wait(&entry.channel);
+            let channel =
+                spool
+                    .channel_wait(&entry.channel)
+                    .max(just_sent(entries, &entry.channel, now));
             let wait = own.max(channel);
             if wait.is_zero() {
                 return Picked::This(entry);
@@ -189,13 +194,27 @@ impl Session {
         let mut thread_lost = false;
         loop {
             tries += 1;
-            match settle(entry, courier, deadline) {
+            match settle(entry, courier, clock, deadline) {
                 None | Some(Settled::Not) => entry.unsure = None,
                 Some(Settled::Arrived { ts }) => {
                     spool.delivered(entry, false)?;
+                    let unsure = entry.unsure.take();
+                    let thread = unsure.and_then(|unsure| unsure.thread);
+                    courier.found(entry, thread.as_deref(), ts.as_deref(), deadline);
                     return Ok(Fate::Delivered {
                         channel: Some(entry.channel.clone()),
                         ts,
+                    });
+                }
+                Some(Settled::TooSoon) => {
+                    entry.wait_for(SETTLING, clock.now());
+                    spool.update(entry, Care::Durable)?;
+                    let last = entry.attempts.last();
+                    let reason = last.map_or("its sender was ended", |last| &last.detail);
+                    return Ok(Fate::Waits {
+                        reason: reason.to_owned(),
+                        wait: SETTLING,
+                        unsure: true,
                     });
                 }
                 // It is sent again, but not in the same breath: perhaps history can be read later.
@@ -218,7 +237,7 @@ impl Session {
                 since: clock.now(),
                 thread: root.as_ref().map(|root| root.ts.clone()),
             });
-            if !spool.update(entry, care)? {
+            if !noted(entry, care, spool)? {
                 // Taken out of the queue meanwhile: newer progress replaced it.
                 return Ok(Fate::Waits {
                     reason: "newer progress replaced it".to_owned(),
@@ -234,7 +253,8 @@ impl Session {
                 After::Delivered { channel, ts } => {
                     spool.delivered(entry, tried.rung == Rung::Truncated)?;
                     crate::crash::point("after-delivered");
-                    courier.delivered(entry, root, channel.clone(), ts.as_deref(), deadline);
+                    let id = channel.clone();
+                    courier.delivered(entry, root, id, tried.rung, ts.as_deref(), deadline);
                     return Ok(Fate::Delivered { channel, ts });
                 }
                 // A new message instead of the one that could not be answered, at once.
@@ -298,6 +318,8 @@ impl Session {
             Verdict::Maybe { code } => {
                 note("maybe", code);
                 entry.unsure = unsure;
+                // It may be in the channel, so the next one waits as if it were.
+                spool.hold(&entry.channel, PACE)?;
                 After::Again { wait: QUICK_WAIT }
             }
             Verdict::LostTarget { code } => {
@@ -306,12 +328,14 @@ impl Session {
             }
             Verdict::Payload { code } => {
                 let reason = format!("Slack refuses the message in every form ({code})");
+                entry.parked = None;
                 spool.bury(entry)?;
                 After::Final(Fate::Dead { reason })
             }
             Verdict::Throttled { retry_after } => {
                 let wait = (*retry_after).max(shortest);
                 note("throttled", &format!("wait {} s", wait.as_secs()));
+                entry.parked = None;
                 spool.hold(&entry.channel, wait)?;
                 spool.update(entry, Care::Durable)?;
                 let seconds = wait.as_secs();
@@ -330,6 +354,7 @@ impl Session {
             }
             Verdict::LongTransient { code } => {
                 note("long_transient", code);
+                entry.parked = None;
                 entry.wait_for(LONG_WAIT, now);
                 spool.update(entry, Care::Durable)?;
                 After::Final(Fate::Waits {
@@ -365,6 +390,17 @@ impl Session {
     }
 }
 
+// How long the channel is still busy with a message whose sender died before it could say so.
+fn just_sent(entries: &[Entry], channel: &str, now: Timestamp) -> Duration {
+    let sent = entries
+        .iter()
+        .filter(|entry| entry.channel == channel)
+        .filter_map(|entry| entry.unsure.as_ref())
+        .filter(|unsure| unsure.since <= now)
+        .map(|unsure| PACE.saturating_sub(now.since(unsure.since)));
+    sent.max().unwrap_or_default()
+}
+
 enum Picked<'a> {
     This(&'a Entry),
     Later { span: Duration, pace: bool },
@@ -388,9 +424,34 @@ enum After {
 }
 
 // A send whose outcome is not known: look before sending again.
-fn settle(entry: &Entry, courier: &Courier, deadline: &Deadline) -> Option<Settled> {
+fn settle(
+    entry: &Entry,
+    courier: &Courier,
+    clock: &dyn Clock,
+    deadline: &Deadline,
+) -> Option<Settled> {
     let unsure = entry.unsure.as_ref()?;
-    Some(courier.settle(entry, unsure.since, unsure.thread.as_deref(), deadline))
+    let look = || courier.settle(entry, unsure.since, unsure.thread.as_deref(), deadline);
+    let first = look();
+    let young = SETTLING.saturating_sub(clock.now().since(unsure.since));
+    if first != Settled::Not || young.is_zero() {
+        return Some(first);
+    }
+    // Its sender was killed, or the connection lost, a moment ago: Slack may be about to post it.
+    Some(if deadline.pause(young) {
+        look()
+    } else {
+        Settled::TooSoon
+    })
+}
+
+// Notes in the queue that a message is being sent. Whether it is still there.
+fn noted(entry: &Entry, care: Care, spool: &Spool) -> Result<bool, SpoolError> {
+    match spool.update(entry, care) {
+        // A full disk is a reason for a deployment to fail, and no reason not to say so. Only a kill could now double it.
+        Err(SpoolError::Io { .. }) => Ok(spool.has(&entry.message_id)),
+        other => other,
+    }
 }
 
 // One more failed send. After the last retry the message is given up.

@@ -13,9 +13,9 @@ use registry_core::store::lock::LockError;
 use registry_core::text::Masker;
 
 use crate::access::Access;
-use crate::classify::Verdict;
 use crate::courier::Courier;
 use crate::deadline::Deadline;
+use crate::direct;
 use crate::doctor::{self, Finding};
 use crate::links::Links;
 use crate::message::{Circumstances, plain_text};
@@ -94,10 +94,15 @@ pub struct Report {
     pub left: usize,
     /// Another process was sending all the time.
     pub busy: bool,
+    /// Damaged files that were put aside; one sentence each.
+    pub damaged: Vec<String>,
 }
 
 /// How long `process` waits for another process that is sending one message.
 const PROCESS_PATIENCE: Duration = Duration::from_secs(60);
+
+/// One part in so many of a call's time is for what is around it: starting, and making the queue's file durable.
+const SHARE_AROUND: u32 = 20;
 
 /// The way to Slack, with the retry queue behind it.
 pub struct Slack {
@@ -175,6 +180,12 @@ impl Slack {
         findings
     }
 
+    /// Whether a message can be looked for in its channel at all: a webhook cannot.
+    #[must_use]
+    pub fn can_look(&self) -> bool {
+        !self.courier.is_webhook()
+    }
+
     /// The channel that `wanted` means, and a warning where it makes no sense.
     #[must_use]
     pub fn channel(&self, wanted: Option<&str>) -> (String, Option<String>) {
@@ -229,7 +240,7 @@ impl Slack {
 
     /// Sends a notification. Returns within `SLACK_TIMEOUT`, however Slack behaves; what is not delivered then is in the queue.
     pub fn send(&self, notification: &Notification, options: &Options) -> Delivery {
-        let deadline = Deadline::after(&self.clock, self.timeout);
+        let deadline = Deadline::after(&self.clock, self.timeout - self.timeout / SHARE_AROUND);
         let draft = self.draft(notification, options);
         // A caller with a key moves on once it is queued; others live until it is sent or the queue has it for good.
         let care = if options.key.is_some() {
@@ -333,7 +344,7 @@ impl Slack {
         }
     }
 
-    // The queue cannot take it: one direct try is better than none.
+    // The queue cannot take it: a direct try is better than none.
     fn send_unqueued(&self, draft: Draft, error: &SpoolError, deadline: &Deadline) -> Delivery {
         let now = self.clock.now();
         let mut entry = Entry::new(
@@ -345,56 +356,19 @@ impl Slack {
         );
         entry.console_url = draft.console_url;
         entry.happened_at = draft.happened_at;
-        let mut tries = 0;
-        let mut thread_lost = false;
-        loop {
-            tries += 1;
-            let root = if thread_lost {
-                None
-            } else {
-                self.courier.root_of(&entry, deadline)
-            };
-            let tried = self.courier.send(&entry, root.as_ref(), deadline);
-            let (reason, fix) = match tried.verdict {
-                Verdict::Delivered { channel, ts } => {
-                    self.courier
-                        .delivered(&entry, root, channel.clone(), ts.as_deref(), deadline);
-                    return Delivery::Delivered { channel, ts };
+        match direct::send(&entry, &self.courier, &*self.clock, deadline) {
+            Ok((channel, ts)) => Delivery::Delivered { channel, ts },
+            Err((reason, fix)) => {
+                let circumstances = Circumstances {
+                    at: entry.happened_at,
+                    ..Circumstances::default()
+                };
+                Delivery::Lost {
+                    reason: format!("{reason}; and {error}"),
+                    fix,
+                    text: plain_text(&entry.notification, &circumstances),
                 }
-                Verdict::Transient { .. }
-                    if tries < 3 && deadline.pause(Duration::from_millis(500)) =>
-                {
-                    continue;
-                }
-                Verdict::LostTarget { .. } if root.is_some() => {
-                    self.courier.thread_is_lost(&entry);
-                    thread_lost = true;
-                    continue;
-                }
-                Verdict::Throttled { retry_after } => {
-                    let seconds = retry_after.as_secs();
-                    (format!("Slack asks to wait {seconds} s"), None)
-                }
-                Verdict::Configuration { code, needed, .. } => {
-                    let fix = self.courier.fix(&code, needed.as_deref(), &entry.channel);
-                    (code, Some(fix))
-                }
-                Verdict::Transient { code }
-                | Verdict::Maybe { code }
-                | Verdict::LongTransient { code }
-                | Verdict::Payload { code }
-                | Verdict::LostTarget { code }
-                | Verdict::Unknown { code } => (code, None),
-            };
-            let circumstances = Circumstances {
-                at: entry.happened_at,
-                ..Circumstances::default()
-            };
-            return Delivery::Lost {
-                reason: format!("{reason}; and {error}"),
-                fix,
-                text: plain_text(&entry.notification, &circumstances),
-            };
+            }
         }
     }
 
@@ -410,7 +384,7 @@ impl Slack {
             .at_most
             .map(|span| Deadline::after(&self.clock, span));
         let mut session = Session::all();
-        self.spool.sweep()?;
+        report.damaged = self.spool.sweep()?;
         while over.as_ref().is_none_or(|over| !over.remaining().is_zero()) {
             let patience = over.as_ref().map_or(PROCESS_PATIENCE, Deadline::remaining);
             let step = self.spool.as_sender(patience, || {

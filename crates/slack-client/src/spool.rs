@@ -284,10 +284,19 @@ impl Spool {
         Ok(kept)
     }
 
-    /// Forgets keys that are old enough, and removes what killed processes left.
-    pub(crate) fn sweep(&self) -> Result<(), SpoolError> {
+    /// Forgets keys that are old enough, removes what killed processes left, and puts damaged files aside: a sentence on each.
+    pub(crate) fn sweep(&self) -> Result<Vec<String>, SpoolError> {
         self.change(|| {
             let now = self.clock.now();
+            let mut damaged = Vec::new();
+            for (name, why) in self.read_waiting()?.1 {
+                if let Unreadable::Damaged(why) = why {
+                    self.folder.put_aside(&name)?;
+                    damaged.push(format!(
+                        "{name}.json is no message ({why}): it lies in corrupt/ now"
+                    ));
+                }
+            }
             for name in self.folder.delivered_names()? {
                 let since = sequence_of(&name).map(Timestamp::from_millis);
                 if since.is_none_or(|since| now.since(since) > REMEMBERED) {
@@ -303,7 +312,7 @@ impl Spool {
                     Folder::remove(&file.path())?;
                 }
             }
-            Ok(())
+            Ok(damaged)
         })
     }
 

@@ -31,6 +31,9 @@ pub(crate) struct Root {
     /// Whether its text can be changed.
     #[serde(default)]
     pub(crate) editable: bool,
+    /// The form it has there, as [`crate::ladder::Rung::word`] calls it; unknown where another machine posted it.
+    #[serde(default)]
+    pub(crate) form: String,
 }
 
 impl Root {
@@ -107,6 +110,7 @@ mod tests {
                 at: "2026-01-14T12:34:56.789Z".into(),
                 state_at: 5,
                 editable: true,
+                form: "markdown".into(),
             };
             assert_eq!(threads.load(id), None);
             threads.save(&root);

@@ -181,7 +181,7 @@ fn describe(error: &ureq::Error) -> String {
     use ureq::Error as E;
     match error {
         E::Timeout(_) => "no answer in time".to_owned(),
-        E::HostNotFound => "the host's address could not be found (DNS)".to_owned(),
+        E::HostNotFound => NO_ADDRESS.to_owned(),
         E::Io(error) => describe_io(error),
         E::Rustls(error) => {
             format!("TLS: {error} (a private certificate authority? set SSL_CERT_FILE)")
@@ -209,9 +209,13 @@ fn describe_io(error: &io::Error) -> String {
         io::ErrorKind::InvalidData => {
             format!("TLS: {error} (a private certificate authority? set SSL_CERT_FILE)")
         }
+        // std has no kind for it, only this text before the resolver's own.
+        _ if error.to_string().starts_with("failed to lookup address") => NO_ADDRESS.to_owned(),
         _ => error.to_string(),
     }
 }
+
+const NO_ADDRESS: &str = "the host's address could not be found (DNS)";
 
 /// Sees whether anything of a request was handed to the connection; only that tells "not sent" from "perhaps arrived".
 #[derive(Debug)]

@@ -8,44 +8,76 @@ use registry_core::notification::{Active, Notification};
 use registry_core::registry::Registry;
 use registry_core::settings::{REGISTRY_DIR, Settings};
 use registry_core::slot::Entry;
+use registry_core::store::Location;
 
-/// The notification with ACTIVE completed. A registry that cannot be read changes nothing: this is a courtesy.
+/// The notification with ACTIVE completed, and what kept it from being so, where something did. A registry that cannot be read
+/// changes nothing: this is a courtesy.
 pub(crate) fn complete(
     notification: Notification,
     settings: &Settings,
     clock: &Arc<dyn Clock>,
-) -> Notification {
+) -> (Notification, Option<String>) {
     let Notification::Queued {
         id,
         environment,
         active,
     } = notification
     else {
-        return notification;
+        return (notification, None);
     };
     let mut read = Active::read(&active);
-    if let Some(holder) = holder(&id, &environment, &read, settings, clock) {
-        fill(&mut read, &holder, settings, &**clock);
+    let mut warning = None;
+    match holders(settings, clock) {
+        Ok(holders) => {
+            if let Some(holder) = in_the_way(holders, &id, &environment, &read) {
+                fill(&mut read, &holder, settings, &**clock);
+            }
+        }
+        Err(why) if read.deployment.status.is_none() => warning = Some(why),
+        Err(_) => {}
     }
     let known = read.deployment != registry_core::deployment::ActiveDeployment::default();
-    Notification::Queued {
+    let notification = Notification::Queued {
         id,
         environment,
         active: if known { read.word() } else { active },
-    }
+    };
+    (notification, warning)
 }
 
-fn holder(
-    id: &str,
-    environment: &str,
-    read: &Active,
-    settings: &Settings,
-    clock: &Arc<dyn Clock>,
-) -> Option<Entry> {
-    let holders = Registry::open(settings, Arc::clone(clock))
-        .ok()?
-        .active()
-        .ok()?;
+/// A registry in which nothing can be looked up.
+pub(crate) struct OutOfReach {
+    /// Why, and what follows from it.
+    pub(crate) why: String,
+    /// What to do instead.
+    pub(crate) fix: &'static str,
+}
+
+/// Where the registry is, in words.
+pub(crate) fn place(settings: &Settings) -> Result<String, OutOfReach> {
+    let why = match Registry::location(settings) {
+        Ok(Location::Folder(folder)) => return Ok(folder.display().to_string()),
+        Ok(Location::DynamoDb { .. }) => {
+            "slack-notifier does not read the shared registry of REGISTRY_URL".to_owned()
+        }
+        Err(error) => error.to_string(),
+    };
+    Err(OutOfReach {
+        why: format!(
+            "{why}; what ACTIVE of `concurrent` does not say of the deployment in the way reads UNKNOWN"
+        ),
+        fix: "give ACTIVE the answer of `deployment-coordinator can_deploy`, which has it all",
+    })
+}
+
+fn holders(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Vec<Entry>, String> {
+    place(settings).map_err(|OutOfReach { why, fix }| format!("{why}: {fix}"))?;
+    Registry::open(settings, Arc::clone(clock))
+        .and_then(|registry| registry.active())
+        .map_err(|error| format!("{error}; what ACTIVE does not say reads UNKNOWN"))
+}
+
+fn in_the_way(holders: Vec<Entry>, id: &str, environment: &str, read: &Active) -> Option<Entry> {
     holders.into_iter().find(|holder| {
         let named = read.deployment.correlation_id.as_deref();
         holder.environment == environment

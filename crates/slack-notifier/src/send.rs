@@ -20,14 +20,18 @@ pub(crate) fn send(context: &Context, message: Message) -> Status {
     for warning in warnings.chain(&odd_channel) {
         console.warning(warning);
     }
-    let notification = active::complete(parsed.notification, &context.settings, &clock);
+    let (notification, unread) = active::complete(parsed.notification, &context.settings, &clock);
+    if let Some(warning) = unread {
+        console.warning(&warning);
+    }
     let options = Options {
         channel: Some(channel),
         key: message.key,
         at: None,
     };
     let delivery = slack.send(&notification, &options);
-    report(console, &notification, delivery, message.strict)
+    let can_look = slack.can_look();
+    report(console, &notification, delivery, message.strict, can_look)
 }
 
 fn report(
@@ -35,6 +39,7 @@ fn report(
     notification: &Notification,
     delivery: Delivery,
     strict: bool,
+    can_look: bool,
 ) -> Status {
     let what = format!("the message `{}`", notification.kind().word());
     let not_delivered = if strict { Status::No } else { Status::Yes };
@@ -57,10 +62,12 @@ fn report(
             unsure,
         } => {
             let (says, next) = if unsure {
-                (
-                    "did not say whether it took",
-                    "`slack-retry-queue process` looks for it in the channel before it sends it again",
-                )
+                let next = if can_look {
+                    "`slack-retry-queue process` looks for it in the channel before it sends it again"
+                } else {
+                    "`slack-retry-queue process` sends it again, marked as a possible repeat: through a webhook it cannot be looked for"
+                };
+                ("did not say whether it took", next)
             } else {
                 (
                     "does not have",

@@ -173,3 +173,13 @@ fn clock_network_and_queue() {
     place.set("SLACK_QUEUE_DIR", "/proc/no-such-place");
     check(&place, 1, "queue", "bad", "give SLACK_QUEUE_DIR a folder");
 }
+
+#[test]
+fn the_registry_that_concurrent_asks() {
+    let mut place = Place::bot();
+    check(&place, 0, "registry", "good", ".deployment-registry");
+    place.set("REGISTRY_URL", "dynamodb://deployments");
+    check(&place, 0, "registry", "weak", "give ACTIVE the answer of");
+    place.set("REGISTRY_URL", "postgres://x");
+    check(&place, 0, "registry", "weak", "REGISTRY_URL is");
+}

@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use common::{ID, Place, Ran, Through, all_text, files, read_json};
-use simulators::{Fault, TOKEN, Trouble};
+use simulators::{Fault, TOKEN, Trouble, UPDATES};
 
 const NOTIFIER: &str = env!("CARGO_BIN_EXE_slack-notifier");
 
@@ -195,10 +195,6 @@ fn wrong_words_are_one_sentence_and_nothing_is_written() {
     for (words, sentence) in [
         (&["strat", ID, "production", "1"][..], "did you mean start?"),
         (&["start", ID], "`start` lacks ENV and RUN_OR_URL"),
-        (
-            &["complete", ID, "production", "25", "u", "c", "more"],
-            "takes no word after",
-        ),
         (&[], "missing the command"),
     ] {
         let ran = place.run(NOTIFIER, words);
@@ -240,6 +236,34 @@ fn values_without_sense_go_out_as_they_are_with_a_warning() {
             vec!["custom", "hello", "a channel with spaces"],
             "is no channel's id or name",
             "hello",
+        ),
+        (
+            vec!["failed", ID, "production", "the", "disk", "is", "full"],
+            "`failed` has words too many",
+            "the disk is full\n",
+        ),
+        (
+            vec![
+                "complete",
+                ID,
+                "production",
+                "25",
+                "http://u",
+                UPDATES,
+                "more",
+            ],
+            "what is too much is left out",
+            "**Duration:** 25 minutes",
+        ),
+        (
+            vec!["progress", ID, "S", "d", "--remaining", "soon"],
+            "--remaining is \"soon\", not a whole number of minutes: it is left out",
+            "**Status:** S",
+        ),
+        (
+            vec!["custom", ""],
+            "MESSAGE of `custom` is empty",
+            "(a message without text)",
         ),
         (
             vec!["start", "../../etc/passwd", "", "\n"],

@@ -193,4 +193,27 @@ fn what_is_not_known_of_the_other_deployment_is_looked_up() {
         shown.contains("- Estimated Remaining: 22 minutes\n"),
         "{shown}"
     );
+    // A registry out of reach of this program: what is known goes out, and it is said what to do.
+    let mut shared = Place::bot();
+    shared.set("REGISTRY_URL", "dynamodb://deployments");
+    let ran = shared.run(NOTIFIER, &["concurrent", ID, "production", "30"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    for words in [
+        "does not read the shared registry of REGISTRY_URL",
+        "the answer of `deployment-coordinator can_deploy`",
+    ] {
+        assert!(ran.stderr.contains(words), "{words}: {ran:?}");
+    }
+    let shown = shared.messages().pop().unwrap().shown();
+    assert!(
+        shown.contains("- Status: UNKNOWN\n") && shown.contains("gives up after 30 minutes"),
+        "{shown}"
+    );
+    let answer =
+        r#"{"can_deploy":false,"active_deployment":{"status":"IN_PROGRESS","elapsed_minutes":3}}"#;
+    let ran = shared.run(NOTIFIER, &["concurrent", ID, "production", answer]);
+    assert!(
+        !ran.stderr.contains("REGISTRY_URL"),
+        "nothing is lacking: {ran:?}"
+    );
 }

@@ -14,6 +14,9 @@ pub(crate) fn run(slack: &Slack, console: &Console, words: &Process) -> Result<S
     let report = slack
         .process(effort, &mut |entry, fate| tell(console, entry, fate))
         .map_err(|error| error.to_string())?;
+    for damaged in &report.damaged {
+        console.warning(&registry_core::text::one_line(damaged));
+    }
     for (reason, fix) in &report.fixes {
         console.warning(&format!("the queue is parked: {reason}: {fix}"));
     }

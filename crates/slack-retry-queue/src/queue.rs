@@ -34,9 +34,18 @@ pub(crate) fn run(slack: &Slack, console: &Console, words: Queue) -> Result<Stat
 
 fn unknown(word: &str) -> String {
     let known: Vec<&str> = Kind::ALL.iter().map(|kind| kind.word()).collect();
+    let near = known
+        .iter()
+        .map(|known| (strsim::damerau_levenshtein(word, known), known))
+        .filter(|(distance, _)| *distance <= NEAR)
+        .min();
+    let hint = match near {
+        Some((_, near)) => format!("did you mean {near}?"),
+        None => format!("known are {}", known.join(", ")),
+    };
     let word = registry_core::text::shorten(word, 60);
-    format!(
-        "there is no type {word:?}: known are {} (see 'slack-retry-queue queue --help')",
-        known.join(", ")
-    )
+    format!("there is no type {word:?}: {hint} (see 'slack-retry-queue queue --help')")
 }
+
+/// So many letters may be wrong in a word that is meant for another.
+const NEAR: usize = 2;

@@ -24,34 +24,46 @@ pub(crate) fn run(slack: &Slack, words: &args::Status) -> Result<command_line::S
 
 fn for_people(status: &Status) -> String {
     let mut lines = vec![format!(
-        "{}: {} waiting ({} due, {} parked), {} dead letters",
-        status.queue_dir, status.pending, status.due, status.parked, status.dead_letters
+        "{}: {} waiting ({} due, {} parked), {}",
+        status.queue_dir,
+        status.pending,
+        status.due,
+        status.parked,
+        counted(status.dead_letters as u64, "dead letter")
     )];
     lines.extend(status.messages.iter().map(message));
     for fix in &status.fixes {
         lines.push(format!("parked: {}", one_line(fix)));
     }
-    let mut told = |count: u64, words: &str| {
+    let mut told = |count: u64, what: &str, words: &str| {
         if count > 0 {
-            lines.push(format!("{count} {words}"));
+            lines.push(format!("{} {words}", counted(count, what)));
         }
     };
-    told(status.corrupt as u64, "damaged files put aside in corrupt/");
+    told(
+        status.corrupt as u64,
+        "damaged file",
+        "put aside, or about to be, in corrupt/",
+    );
     told(
         status.newer_version as u64,
-        "files of a newer version of this program, left alone",
+        "file",
+        "of a newer version of this program, left alone",
     );
     told(
         status.maybe_repeated,
-        "messages so far were sent again although they may have arrived",
+        "time",
+        "so far a message was sent again although it may have arrived",
     );
     told(
         status.expired,
-        "messages of progress and stalls so far were too old to be sent",
+        "message",
+        "of progress or a stall so far too old to be sent",
     );
     told(
         status.replaced,
-        "messages of progress so far were replaced by newer ones",
+        "message",
+        "of progress so far replaced by a newer one",
     );
     if status.dead_letters > 0 {
         lines.push(
@@ -59,6 +71,14 @@ fn for_people(status: &Status) -> String {
         );
     }
     lines.join("\n")
+}
+
+fn counted(count: u64, what: &str) -> String {
+    if count == 1 {
+        format!("1 {what}")
+    } else {
+        format!("{count} {what}s")
+    }
 }
 
 fn message(line: &Line) -> String {
@@ -70,13 +90,16 @@ fn message(line: &Line) -> String {
         Some(error) => format!(", last: {}", one_line(error)),
         None => String::new(),
     };
+    let failed = match line.failures {
+        0 => String::new(),
+        failures => format!(", failed {}", counted(u64::from(failures), "time")),
+    };
     format!(
-        "  {} {} `{}` of {} to {}, failed {} times{next}{error}",
+        "  {} {} `{}` of {} to {}{failed}{next}{error}",
         line.message_id,
         line.state,
         line.notification_type,
         one_line(line.correlation_id.as_deref().unwrap_or("no deployment")),
-        one_line(&line.channel),
-        line.failures
+        one_line(&line.channel)
     )
 }

@@ -370,6 +370,12 @@ fn damaged_files_go_aside_and_newer_ones_are_left_alone() {
     std::fs::create_dir(place.queue().join("folder.json")).unwrap();
     let ran = process(&place);
     assert_eq!((ran.code, place.messages().len()), (Some(0), 1), "{ran:?}");
+    for told in [
+        "empty.json is no message (it is not JSON: ",
+        "binary.json is no message (it is not UTF-8): it lies in corrupt/ now",
+    ] {
+        assert!(ran.stderr.contains(told), "{ran:?}");
+    }
     assert_eq!(place.queued(), ["folder.json", "newer.json"]);
     assert_eq!(
         files(&place.queue().join("corrupt")),
@@ -558,6 +564,10 @@ fn wrong_words_are_one_sentence() {
         (
             &["queue", "dance", "x"],
             "there is no type \"dance\": known are start, concurrent",
+        ),
+        (
+            &["queue", "strat", "x"],
+            "there is no type \"strat\": did you mean start?",
         ),
         (&["queue", "start", "x"], "`start` lacks ENV and RUN_OR_URL"),
         (&["process", "--drain", "soon"], "\"soon\" is no duration"),

@@ -44,6 +44,9 @@ impl Active {
                     Some(_) | None => &fields,
                 };
                 let deployment = read_fields(inner);
+                if fields.get("can_deploy") == Some(&Value::Bool(true)) {
+                    return problem("is an answer of can_deploy that nothing is in the way");
+                }
                 // An empty object is what `get_active` prints when nothing is active: nothing to complain about.
                 if deployment == ActiveDeployment::default() && !inner.is_empty() {
                     return problem(&format!("{shown:?} has none of the fields it should have"));
@@ -145,6 +148,7 @@ mod tests {
             "{",
             "{\"a\":1}",
             "null",
+            r#"{"can_deploy":true,"environment":"production","stack_name":"S"}"#,
         ] {
             let active = Active::read(text);
             assert_eq!(active.deployment, ActiveDeployment::default(), "{text}");

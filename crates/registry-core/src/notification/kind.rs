@@ -82,6 +82,15 @@ impl Kind {
         }
     }
 
+    /// Whether the last word it needs is a text of any length.
+    #[must_use]
+    pub fn ends_in_text(self) -> bool {
+        match self {
+            Self::Progress | Self::Failed | Self::Alert | Self::Custom => true,
+            Self::Started | Self::Queued | Self::Complete | Self::Stalled => false,
+        }
+    }
+
     /// Names of the words that may follow.
     #[must_use]
     pub fn optional(self) -> &'static [&'static str] {
