@@ -19,6 +19,9 @@ mod moto;
 mod registry_trouble;
 mod run;
 mod shared;
+mod slack_disk;
+mod slack_hangs;
+mod slack_secrets;
 mod workflows;
 
 use std::path::Path;

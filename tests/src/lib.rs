@@ -8,12 +8,14 @@
     reason = "a check that fails panics; that is what tests are for"
 )]
 
+mod disk;
 mod outcome;
 mod poll;
 mod programs;
 mod tools;
 mod world;
 
+pub use disk::SmallDisk;
 pub use outcome::Outcome;
 pub use poll::{eventually, pause};
 pub use programs::{Built, PROGRAMS, Programs};

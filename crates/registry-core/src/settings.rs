@@ -401,10 +401,19 @@ impl Settings {
             "AWS_SESSION_TOKEN",
             "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
         ];
-        NAMES
+        let mut secrets: Vec<String> = NAMES
             .iter()
             .filter_map(|name| self.variable(name))
-            .collect()
+            .collect();
+        // The last part of a webhook's URL is what nobody else knows, also without the rest.
+        let webhook = self.variable("SLACK_WEBHOOK_URL");
+        secrets.extend(
+            webhook
+                .as_deref()
+                .and_then(|url| url.trim().rsplit('/').next())
+                .map(str::to_owned),
+        );
+        secrets
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use registry_core::settings::{SLACK_API_URL, Settings};
+use registry_core::text::Masker;
 
 use crate::proxy;
 
@@ -45,6 +46,8 @@ pub(crate) struct Access {
     pub(crate) port: u16,
     pub(crate) https: bool,
     pub(crate) proxy: Option<String>,
+    /// For what comes back: something before Slack may repeat what it was sent.
+    pub(crate) masker: Masker,
 }
 
 /// Settings with which nothing can be sent.
@@ -101,6 +104,7 @@ impl Access {
             port: place.port,
             https: place.https,
             proxy,
+            masker: Masker::new(settings.secrets()),
         })
     }
 }

@@ -69,9 +69,8 @@ impl Web {
             Way::Bot(_) => self.call("chat.postMessage", body, limit, now),
             Way::Webhook(url) => {
                 let json = serde_json::to_string(body).unwrap_or_default();
-                read(self.wire.post(url, None, &json, limit), |answer| {
-                    classify::webhook(answer, now)
-                })
+                let sent = self.masked(self.wire.post(url, None, &json, limit));
+                read(sent, |answer| classify::webhook(answer, now))
             }
         }
     }
@@ -100,7 +99,7 @@ impl Web {
                 code: "a webhook cannot do this".to_owned(),
             };
         };
-        let sent = self.wire.post(&url, Some(&token.header()), &json, limit);
+        let sent = self.masked(self.wire.post(&url, Some(&token.header()), &json, limit));
         read(sent, |answer| classify::web_api(answer, now))
     }
 
@@ -125,7 +124,19 @@ impl Web {
             return Ok((json, answer));
         }
         let code = json.get("error").and_then(Value::as_str);
-        Err(code.unwrap_or("an answer without ok").to_owned())
+        let code = code.unwrap_or("an answer without ok");
+        Err(self.access.masker.mask(code))
+    }
+
+    // Before anything of it is shortened or kept: half a secret is not known for one.
+    fn masked(&self, sent: Sent) -> Sent {
+        match sent {
+            Sent::Answer(answer) => Sent::Answer(Answer {
+                body: self.access.masker.mask(&answer.body),
+                ..answer
+            }),
+            other @ (Sent::Not(_) | Sent::Maybe(_)) => other,
+        }
     }
 
     /// Looks for a message of ours. `remaining` tells how much time is left.

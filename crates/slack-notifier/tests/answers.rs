@@ -13,7 +13,7 @@ use std::fmt::Write as _;
 use std::sync::Mutex;
 
 use common::{ID, Place, Ran, Through};
-use simulators::{Fault, Trouble};
+use simulators::{DeadEnd, Fault, Trouble};
 
 const NOTIFIER: &str = env!("CARGO_BIN_EXE_slack-notifier");
 
@@ -87,7 +87,8 @@ struct Row {
 
 #[test]
 fn every_answer_has_its_outcome_its_status_and_its_words() {
-    let cases: Vec<(usize, Case)> = bot::cases()
+    let dead_end = DeadEnd::start().unwrap();
+    let cases: Vec<(usize, Case)> = bot::cases(&dead_end)
         .into_iter()
         .chain(webhook::cases())
         .enumerate()

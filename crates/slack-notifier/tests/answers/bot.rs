@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 
-use simulators::{Fault, Trouble};
+use simulators::{DeadEnd, Fault, Trouble};
 
 use super::common::Through;
 use super::{Case, case, code, post, redirect};
@@ -33,13 +33,7 @@ fn no_tls() -> String {
     format!("https://{address}/api/")
 }
 
-/// The address of a listener whose queue of connections is full for as long as the test runs: to connect takes for ever.
-fn full() -> String {
-    let address = super::common::full_listener();
-    format!("http://{address}/api/")
-}
-
-pub(super) fn cases() -> Vec<Case> {
+pub(super) fn cases(dead_end: &DeadEnd) -> Vec<Case> {
     use Through::Bot;
     let date = "Wed, 14 Jan 2026 12:35:16 GMT";
     vec![
@@ -475,7 +469,7 @@ pub(super) fn cases() -> Vec<Case> {
             "kept",
             "no answer in time",
         )
-        .at(full())
+        .at(format!("http://{}/api/", dead_end.address()))
         .within("2s"),
         case("the name has no address (DNS)", Bot, [], "kept", "(DNS)").at(no_name()),
         case("no TLS there", Bot, [], "kept", "TLS: ").at(no_tls()),

@@ -135,25 +135,3 @@ pub(crate) fn all_text(folder: &Path) -> String {
     }
     text
 }
-
-/// The address of a listener whose queue of connections is full, so that to connect takes for ever. What fills it is kept until
-/// the test's process ends.
-pub(crate) fn full_listener() -> std::net::SocketAddr {
-    use rustix::net::{AddressFamily, SocketType};
-    let listener = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
-    let any = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
-    rustix::net::bind(&listener, &any).unwrap();
-    rustix::net::listen(&listener, 0).unwrap();
-    let listener = std::net::TcpListener::from(listener);
-    let address = listener.local_addr().unwrap();
-    let mut held = Vec::new();
-    // The kernel takes one or two more than it was told to.
-    while let Ok(stream) =
-        std::net::TcpStream::connect_timeout(&address, Duration::from_millis(300))
-    {
-        held.push(stream);
-        assert!(held.len() < 100, "the queue of connections never fills");
-    }
-    std::mem::forget((listener, held));
-    address
-}
