@@ -2,6 +2,7 @@
 //! telephone and on paper, so that somebody can look at them.
 
 mod report;
+mod slack;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,11 +22,23 @@ struct Page {
     heights: (u32, u32),
 }
 
-const PAGES: &[Page] = &[Page {
-    name: "report",
-    make: report::make,
-    heights: (5200, 6600),
-}];
+const PAGES: &[Page] = &[
+    Page {
+        name: "report",
+        make: report::make,
+        heights: (5200, 6600),
+    },
+    Page {
+        name: "slack-messages",
+        make: slack::messages,
+        heights: (4100, 5600),
+    },
+    Page {
+        name: "slack-forms",
+        make: slack::forms,
+        heights: (2800, 3600),
+    },
+];
 
 /// One way to look at a page.
 struct View {

@@ -1,7 +1,9 @@
 //! Slack: the Web API methods the notifier uses, an incoming webhook, and what the channels show.
 
 mod channel;
+mod html;
 mod methods;
+mod mrkdwn;
 mod validate;
 mod wrong;
 
@@ -202,6 +204,17 @@ impl Slack {
         self.shared().workspace.duplicates()
     }
 
+    /// The channels drawn as Slack draws them, as pieces of HTML for [`Slack::html_page`].
+    pub fn html(&self) -> String {
+        html::channels(&self.shared().workspace)
+    }
+
+    /// A whole page around pieces of HTML.
+    #[must_use]
+    pub fn html_page(title: &str, pieces: &str) -> String {
+        html::page(title, pieces)
+    }
+
     /// The channels as a person sees them: in order, threads indented, changed messages marked.
     pub fn text(&self) -> String {
         self.shared().workspace.text()
@@ -332,6 +345,10 @@ impl Played {
             ("GET", "/_sim/page") => respond::page(),
             ("GET", "/_sim/slack/channels") => Answer::json(200, &shared.workspace.json()),
             ("GET", "/_sim/slack/slack.txt") => Answer::text(200, shared.workspace.text()),
+            ("GET", "/_sim/slack/slack.html") => {
+                let channels = html::channels(&shared.workspace);
+                Answer::html(200, &html::page("Slack", &channels))
+            }
             ("GET", "/_sim/slack/duplicates") => {
                 Answer::json(200, &json!(shared.workspace.duplicates()))
             }
@@ -385,6 +402,7 @@ const HELP: &str = "\
 Slack simulator. Bodies are JSON.
 GET  /_sim/slack/channels        what the channels show, with duplicates counted
 GET  /_sim/slack/slack.txt       the same as a person sees it
+GET  /_sim/slack/slack.html      the same drawn, for a browser
 GET  /_sim/slack/duplicates
 POST /_sim/slack/channels        add one: {\"id\", \"name\", \"is_archived\", \"is_member\", \"is_private\"}
 PUT  /_sim/slack/settings        {\"one_per_second\", \"dedupe\", \"token\", \"webhook_channel\"}

@@ -240,7 +240,10 @@ impl Slack {
 
     /// Sends a notification. Returns within `SLACK_TIMEOUT`, however Slack behaves; what is not delivered then is in the queue.
     pub fn send(&self, notification: &Notification, options: &Options) -> Delivery {
-        let deadline = Deadline::after(&self.clock, self.timeout - self.timeout / SHARE_AROUND);
+        let deadline = Deadline::after(
+            &self.clock,
+            self.timeout / SHARE_AROUND * (SHARE_AROUND - 1),
+        );
         let draft = self.draft(notification, options);
         // A caller with a key moves on once it is queued; others live until it is sent or the queue has it for good.
         let care = if options.key.is_some() {

@@ -70,6 +70,8 @@ pub struct Message {
     pub edits: u32,
     /// Through the webhook.
     pub by_webhook: bool,
+    /// Its `text` is mrkdwn, as it is unless told otherwise.
+    pub mrkdwn: bool,
 }
 
 impl Message {

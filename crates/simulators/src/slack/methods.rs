@@ -123,6 +123,7 @@ fn post(workspace: &mut Workspace, call: &Call<'_>) -> Outcome {
         edited_at: None,
         edits: 0,
         by_webhook: false,
+        mrkdwn: call.arguments["mrkdwn"] != false,
     };
     let answer = posted(&message);
     workspace.messages.push(message);
@@ -333,6 +334,7 @@ pub(super) fn webhook(
         edited_at: None,
         edits: 0,
         by_webhook: true,
+        mrkdwn: call.arguments["mrkdwn"] != false,
     };
     workspace.messages.push(message);
     Ok(())
