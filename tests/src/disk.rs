@@ -1,7 +1,7 @@
 //! Disks on which nothing can be written any more.
 
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use rustix::mount::{MountFlags, UnmountFlags, mount, mount_remount, unmount};
 
@@ -50,6 +50,8 @@ impl SmallDisk {
             for size in [4096, 1] {
                 while filler.write_all(&vec![b'x'; size]).is_ok() {}
             }
+            let full = filler.write_all(b"x").map_err(|error| error.kind());
+            assert_eq!(full, Err(std::io::ErrorKind::StorageFull));
         }
     }
 
@@ -82,12 +84,6 @@ impl SmallDisk {
         ];
         line.extend(words);
         world.run(&line)
-    }
-
-    /// Where it is.
-    #[must_use]
-    pub fn folder(&self) -> &Path {
-        &self.folder
     }
 }
 
