@@ -131,9 +131,15 @@ pub fn mask(text: &str) -> String {
 }
 
 /// Masks secrets by their shape, and the secrets this process was given by their value.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Masker {
     values: Vec<String>,
+}
+
+impl std::fmt::Debug for Masker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Masker({} secrets)", self.values.len())
+    }
 }
 
 impl Masker {
