@@ -11,7 +11,7 @@ const TEMPLATE: &str = r#"{"Resources": {
     "Topic": {"Type": "AWS::SNS::Topic"}}}"#;
 
 /// Runs the real `aws` command in a world.
-fn aws(world: &World, line: &str) -> Outcome {
+pub(crate) fn aws(world: &World, line: &str) -> Outcome {
     let program = tool("AWS_CLI", "aws", TARGET_TMP);
     let mut words = vec![program.to_str().unwrap_or_default()];
     words.extend(["--region", "us-east-1", "--output", "json"]);
@@ -20,7 +20,7 @@ fn aws(world: &World, line: &str) -> Outcome {
 }
 
 /// A world whose AWS is moto's.
-fn moto_world() -> (World, Server) {
+pub(crate) fn moto_world() -> (World, Server) {
     let mut world = world();
     let server = Server::moto(
         &tool("MOTO_SERVER", "moto_server", TARGET_TMP),

@@ -5,6 +5,7 @@ use serde_json::Value;
 use simulators::{Event, Stack, UPDATES};
 
 use crate::emulator::{Emulator, dynalite};
+use crate::moto::{aws, moto_world};
 use crate::world;
 
 /// A machine whose registry is in the emulator's table.
@@ -107,4 +108,69 @@ fn what_a_deployment_took_is_known_on_every_machine_needs_dynalite() {
     other.run(&[estimator, "collect", STACK]).expect(0);
     assert!(deployments(&one) > 2);
     assert!(!has_local_history(&one) && !has_local_history(&other));
+}
+
+const PAGE: &str = include_str!("../../docs/shared-registry.md");
+
+/// The template on the page makes a table that is a registry.
+#[test]
+fn the_template_of_the_page_makes_the_table_needs_moto_and_needs_aws_cli() {
+    let (mut world, _moto) = moto_world();
+    let (_, rest) = PAGE.split_once("```yaml\n").expect("a template");
+    let (template, _) = rest.split_once("```").expect("its end");
+    world.write("table.yaml", template);
+    aws(
+        &world,
+        "cloudformation create-stack --stack-name registry --template-body file://table.yaml",
+    )
+    .expect(0);
+    world
+        .set("REGISTRY_URL", "dynamodb://deployment-registry")
+        .set("REGISTRY_NAMESPACE", "owner/repository");
+    let init = world.run(&["deployment-coordinator", "init"]);
+    assert_eq!(init.json()["created"], false, "{init}");
+    // moto's CloudFormation takes no notice of these two, so init misses them here; AWS's does.
+    for part in [
+        "TimeToLiveSpecification: { AttributeName: ttl, Enabled: true }",
+        "PointInTimeRecoverySpecification: { PointInTimeRecoveryEnabled: true }",
+    ] {
+        assert!(template.contains(part), "{template}");
+    }
+    let told = aws(
+        &world,
+        "dynamodb describe-table --table-name deployment-registry",
+    );
+    let table = &told.expect(0).json()["Table"];
+    assert_eq!(
+        table["BillingModeSummary"]["BillingMode"], "PAY_PER_REQUEST",
+        "{table}"
+    );
+    assert_eq!(table["DeletionProtectionEnabled"], true, "{table}");
+    world
+        .run(&["deployment-coordinator", "register", ID, "1", "production"])
+        .expect(0);
+}
+
+/// What `init` makes, asked with the real `aws` command.
+#[test]
+fn init_makes_what_it_promises_needs_moto_and_needs_aws_cli() {
+    let (mut world, _moto) = moto_world();
+    world.set("REGISTRY_URL", "dynamodb://deployment-registry");
+    world.run(&["deployment-coordinator", "init"]).expect(0);
+    let ask = |what: &str| {
+        let line = format!("dynamodb {what} --table-name deployment-registry");
+        aws(&world, &line).expect(0).json()
+    };
+    let table = &ask("describe-table")["Table"];
+    assert_eq!(
+        table["BillingModeSummary"]["BillingMode"], "PAY_PER_REQUEST",
+        "{table}"
+    );
+    assert_eq!(table["DeletionProtectionEnabled"], true, "{table}");
+    let ttl = &ask("describe-time-to-live")["TimeToLiveDescription"];
+    assert_eq!(ttl["TimeToLiveStatus"], "ENABLED", "{ttl}");
+    assert_eq!(ttl["AttributeName"], "ttl", "{ttl}");
+    let recovery = &ask("describe-continuous-backups")["ContinuousBackupsDescription"]["PointInTimeRecoveryDescription"]
+        ["PointInTimeRecoveryStatus"];
+    assert_eq!(recovery, "ENABLED");
 }

@@ -47,6 +47,25 @@ fn init_makes_the_table_needs_moto() {
     room.register("a").exits(0);
 }
 
+#[test]
+fn init_says_what_it_could_not_make_needs_dynalite() {
+    let Some(emulator) = dynalite() else { return };
+    let room = room(&emulator);
+    // dynalite knows neither time-to-live nor point-in-time recovery.
+    for created in [true, false] {
+        let ran = room.run(&["init"]).exits(1);
+        let json = ran.json();
+        assert_eq!(json["created"], created, "{ran:?}");
+        assert_eq!(json["missing"].as_array().unwrap().len(), 2, "{ran:?}");
+        assert_eq!(ran.stderr.matches("[WARNING]").count(), 2, "{ran:?}");
+        for what in ["time-to-live", "point-in-time recovery"] {
+            assert!(ran.stderr.contains(what), "{ran:?}");
+        }
+    }
+    // It works all the same.
+    room.register("a").exits(0);
+}
+
 /// How many rounds the processes race; more with `STRESS_ROUNDS` (`cargo xtask soak`).
 #[expect(
     clippy::disallowed_methods,

@@ -16,5 +16,6 @@ mod proxy;
 mod race;
 mod raw;
 mod refusals;
+mod rights;
 mod slow;
 mod throttle;
