@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
+use crate::packaging::{VERSION_VARIABLE, version};
 use crate::process::{cargo, metadata, target_directory, variable};
 use crate::shim::{self, PROGRAMS};
 
@@ -26,7 +27,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<bool> {
     let mut build = cargo();
     build.arg("build");
     if !wish.debug {
-        build.arg("--release");
+        build.arg("--release").env(VERSION_VARIABLE, version()?);
     }
     for program in PROGRAMS {
         build.args(["-p", program]);

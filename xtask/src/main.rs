@@ -12,6 +12,7 @@ mod backtest;
 mod demo;
 mod durations;
 mod install;
+mod packaging;
 mod pictures;
 mod process;
 mod shim;
@@ -56,6 +57,18 @@ const COMMANDS: &[Command] = &[
         arguments: "[--to DIR] [--shims DIR] [--debug]",
         help: "build the seven programs and put them into DIR (~/.cargo/bin); --shims writes NAME.sh for old callers",
         run: install::run,
+    },
+    Command {
+        name: "docs",
+        arguments: "[--check]",
+        help: "write docs/cli/ and the table of docs/exit-status.md from the programs' --help; --check says what is stale",
+        run: packaging::docs,
+    },
+    Command {
+        name: "dist",
+        arguments: "[--target TARGET] [--out DIR] [--check]",
+        help: "make the release archive for this machine; --check deploys with it where there is nothing else (slow: a release build)",
+        run: packaging::dist,
     },
     Command {
         name: "backtest",

@@ -9,9 +9,11 @@ pub mod context;
 pub mod output;
 pub mod signals;
 pub mod status;
+pub mod version;
 
 pub use arguments::Arguments;
 pub use console::Console;
 pub use context::Context;
 pub use output::print_json;
 pub use status::Status;
+pub use version::VERSION;

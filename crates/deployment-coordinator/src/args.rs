@@ -9,7 +9,7 @@ use crate::answer::Answer;
 #[command(
     name = "deployment-coordinator",
     about = "Keep two deployments from colliding: ask, register, wait, clean up",
-    version,
+    version = command_line::VERSION,
     after_help = command_line::status::HELP,
     disable_help_subcommand = true
 )]
@@ -45,7 +45,7 @@ pub(crate) enum Command {
     Register(Register),
     /// Wait until the environment is free: 0 free, 1 timeout, 2 cannot tell
     Wait(Wait),
-    /// End a deployment's hold, reservation and place in the queue, whoever asks: 0 done, also when there was nothing to do
+    /// End a deployment's hold, reservation and place in the queue, whoever asks: 0 done, also when there was nothing to do, 2 cannot tell
     Cleanup(Cleanup),
     /// Show the active deployment, of every environment if none is named: 0 found, 1 none, 2 cannot tell
     GetActive(GetActive),

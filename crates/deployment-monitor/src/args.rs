@@ -29,7 +29,7 @@ Exit status:
 
 /// Watch a deployment's CloudFormation stack: log every event once, tell Slack about progress, stalls and the first failure
 #[derive(Debug, Parser)]
-#[command(name = "deployment-monitor", version, after_help = EXIT_STATUS)]
+#[command(name = "deployment-monitor", version = command_line::VERSION, after_help = EXIT_STATUS)]
 pub(crate) struct WatchArguments {
     /// Correlation id of the deployment; CORRELATION_ID if not given
     #[arg(value_parser = |text: &str| text.parse::<CorrelationId>())]

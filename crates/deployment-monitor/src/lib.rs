@@ -27,6 +27,16 @@ use std::ffi::OsString;
 
 use command_line::{Arguments as _, Console, Context, Status};
 
+/// The words of the command line, for who writes documents and completions from them.
+#[must_use]
+pub fn command() -> clap::Command {
+    use clap::CommandFactory as _;
+    args::WatchArguments::command()
+        .subcommand(args::ReplayArguments::command().name("replay"))
+        .subcommand_negates_reqs(true)
+        .disable_help_subcommand(true)
+}
+
 /// The whole program, for `main` and for tests that build it under another name. `words` begin with the program's name.
 pub fn main_with(words: Vec<OsString>) -> Status {
     if words.get(1).is_some_and(|word| word == "replay") {

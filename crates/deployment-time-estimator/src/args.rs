@@ -11,7 +11,7 @@ use registry_core::ids::{CorrelationId, IdError, StackName};
 
 /// Estimate how long a deployment will still take, from what earlier ones took
 #[derive(Debug, Parser)]
-#[command(name = "deployment-time-estimator", version, after_help = status::HELP)]
+#[command(name = "deployment-time-estimator", version = command_line::VERSION, after_help = status::HELP)]
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,

@@ -17,6 +17,12 @@ use registry_core::history::History;
 use registry_core::history::store::{HistoryStore, Part};
 use serde_json::Value;
 
+/// The words of the command line, for who writes documents and completions from them.
+#[must_use]
+pub fn command() -> clap::Command {
+    <Args as clap::CommandFactory>::command()
+}
+
 /// The whole program: reads the command line, does what it says, and tells how it went.
 pub fn run() -> ExitCode {
     let args = match Args::read() {

@@ -20,7 +20,7 @@ Exit status:
 
 /// Restart a deployment's monitor when it crashes or hangs, and tell Slack about it
 #[derive(Debug, Parser)]
-#[command(name = "monitor-recovery", version, after_help = EXIT_STATUS)]
+#[command(name = "monitor-recovery", version = command_line::VERSION, after_help = EXIT_STATUS)]
 pub(crate) struct RecoveryArguments {
     /// Correlation id of the deployment; CORRELATION_ID if not given
     #[arg(value_parser = |text: &str| text.parse::<CorrelationId>())]

@@ -26,6 +26,12 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 /// Sending alerts begins nothing after this, so that a Slack that hangs does not keep the monitor waiting.
 const SENDING: Duration = Duration::from_secs(10);
 
+/// The words of the command line, for who writes documents and completions from them.
+#[must_use]
+pub fn command() -> clap::Command {
+    <RecoveryArguments as clap::CommandFactory>::command()
+}
+
 /// The whole program, for `main` and for tests that build it under another name. `words` begin with the program's name.
 pub fn main_with(words: Vec<OsString>) -> Status {
     let arguments = match RecoveryArguments::read_from(words) {

@@ -7,7 +7,7 @@ use registry_core::ids::Environment;
 #[command(
     name = "registry-fallback",
     about = "Ask CloudFormation alone whether a deployment may start; for when the registry cannot be used",
-    version,
+    version = command_line::VERSION,
     after_help = command_line::status::HELP,
     disable_help_subcommand = true
 )]

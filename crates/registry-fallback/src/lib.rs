@@ -28,6 +28,12 @@ enum Problem {
     Stack(#[from] StackError),
 }
 
+/// The words of the command line, for who writes documents and completions from them.
+#[must_use]
+pub fn command() -> clap::Command {
+    <Args as clap::CommandFactory>::command()
+}
+
 /// The program.
 #[must_use]
 pub fn main() -> ExitCode {

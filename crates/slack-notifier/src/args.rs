@@ -24,7 +24,7 @@ SLACK_CHANNEL_INTERACT). Needs SLACK_BOT_TOKEN or SLACK_WEBHOOK_URL.";
 #[command(
     name = "slack-notifier",
     about = "Tell Slack what happened to a deployment",
-    version,
+    version = command_line::VERSION,
     after_help = AFTER,
     disable_help_subcommand = true
 )]

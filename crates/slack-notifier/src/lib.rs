@@ -13,6 +13,12 @@ use command_line::{Arguments as _, Console, Context, Status};
 
 use args::{Args, Wanted};
 
+/// The words of the command line, for who writes documents and completions from them.
+#[must_use]
+pub fn command() -> clap::Command {
+    <Args as clap::CommandFactory>::command()
+}
+
 /// The program.
 #[must_use]
 pub fn main() -> ExitCode {

@@ -22,7 +22,7 @@ The queue is the folder .slack-retry-queue (SLACK_QUEUE_DIR), one file a message
 #[command(
     name = "slack-retry-queue",
     about = "Keep what Slack does not have yet, and send it",
-    version,
+    version = command_line::VERSION,
     after_help = AFTER,
     disable_help_subcommand = true
 )]

@@ -18,6 +18,12 @@ use slack_client::Slack;
 
 use args::{Args, Command};
 
+/// The words of the command line, for who writes documents and completions from them.
+#[must_use]
+pub fn command() -> clap::Command {
+    <Args as clap::CommandFactory>::command()
+}
+
 /// The program.
 #[must_use]
 pub fn main() -> ExitCode {

@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(super) fn programs(world: &World) -> Vec<Finding> {
     let path = world.settings().variable("PATH").unwrap_or_default();
-    let own = env!("CARGO_PKG_VERSION");
+    let own = command_line::VERSION;
     let mut findings = Vec::new();
     for name in OTHERS {
         let Some(file) = find(name, &path) else {
@@ -39,7 +39,8 @@ pub(super) fn programs(world: &World) -> Vec<Finding> {
         let words = version(&file);
         let same = words
             .as_deref()
-            .is_some_and(|words| words.split_whitespace().any(|word| word == own));
+            .and_then(|words| words.split_once(' '))
+            .is_some_and(|(_, version)| version == own);
         if !same {
             let words = words.unwrap_or_else(|| "no version".to_owned());
             findings.push(bad(
