@@ -7,6 +7,7 @@
     reason = "a test's helpers complain by panicking, as its tests do, and say what was skipped"
 )]
 
+mod actions;
 mod bad_input;
 mod decision;
 #[path = "../../crates/registry-dynamodb/tests/shared/emulator.rs"]

@@ -5,12 +5,16 @@ use std::path::{Path, PathBuf};
 
 use end_to_end::{Outcome, STACK, World, eventually};
 use registry_core::estimate::template::yaml;
+use rustix::process::Signal;
 use serde_json::Value;
-use simulators::{Message, Run, Stack, UPDATES};
+use simulators::{Fault, Message, Run, Stack, Trouble, UPDATES};
 
 use crate::world;
 
 const RUN: &str = "12345";
+
+/// A step's name, and what happens before it.
+type Mishap = Option<(&'static str, fn(&mut World, &str))>;
 
 /// A job under way: what its steps hand to each other.
 struct Job {
@@ -19,6 +23,9 @@ struct Job {
     /// `steps.ID.outputs.NAME`
     outputs: BTreeMap<String, String>,
     failed: bool,
+    cancelled: bool,
+    /// What happens in the world before a step, by the step's name.
+    mishap: Mishap,
     /// Each step that ran, by its name, and how.
     ran: Vec<(String, Outcome)>,
 }
@@ -76,21 +83,33 @@ fn ready(deploy: &str) -> World {
 }
 
 impl Job {
-    /// Plays the steps of the workflow's one job.
-    fn play(world: World, workflow: &Value) -> Self {
-        let job = &workflow["jobs"]["production"];
+    /// Plays the jobs of a workflow one after the other, each only if those that it needs went well.
+    fn play(world: World, workflow: &Value, mishap: Mishap) -> Self {
         assert_eq!(workflow["defaults"]["run"]["shell"], "bash");
         let mut this = Self {
             world,
-            environment: words(&job["env"]).collect(),
+            environment: BTreeMap::new(),
             outputs: BTreeMap::new(),
             failed: false,
+            cancelled: false,
+            mishap,
             ran: Vec::new(),
         };
-        // These tests have no DynamoDB; the registry is a folder that all steps share.
-        this.environment.remove("REGISTRY_URL");
-        for step in job["steps"].as_array().expect("steps") {
-            this.step(step);
+        for (name, job) in workflow["jobs"].as_object().expect("jobs") {
+            if !job["needs"].is_null() && this.failed {
+                continue;
+            }
+            assert_eq!(job["environment"], name.as_str());
+            // Each job begins with what the workflow gives it, and nothing of the one before.
+            let variables = words(&workflow["env"]).chain(words(&job["env"]));
+            this.environment = variables.collect();
+            this.outputs.clear();
+            // These tests have no DynamoDB; the registry is a folder that all steps share.
+            assert!(this.environment.remove("REGISTRY_URL").is_some());
+            this.world.unset("CORRELATION_ID");
+            for step in job["steps"].as_array().expect("steps") {
+                this.step(step);
+            }
         }
         this
     }
@@ -105,16 +124,17 @@ impl Job {
             let value = self.filled(&value);
             self.world.set(&name, &value);
         }
+        if let Some((_, happens)) = self.mishap.filter(|(step, _)| *step == name) {
+            let id = self.environment.get("CORRELATION_ID").cloned();
+            happens(&mut self.world, &id.unwrap_or_default());
+        }
         self.world.write("step.sh", script);
-        // docs.github.com, "Workflow syntax", jobs.<job_id>.steps[*].shell: what `shell: bash` stands for.
-        let outcome = self.world.run(&[
-            "bash",
-            "--noprofile",
-            "--norc",
-            "-eo",
-            "pipefail",
-            "step.sh",
-        ]);
+        let outcome = if self.world.path("cancel").exists() && !self.cancelled {
+            self.cancelled = true;
+            cancel(&self.world)
+        } else {
+            self.world.run(&SHELL)
+        };
         self.failed |= outcome.code != Some(0);
         self.ran.push((name, outcome));
         for line in self.take("GITHUB_ENV") {
@@ -142,8 +162,8 @@ impl Job {
         condition.split(" || ").any(|word| match word {
             "always()" => true,
             "success()" => !self.failed,
-            "failure()" => self.failed,
-            "cancelled()" => false,
+            "failure()" => self.failed && !self.cancelled,
+            "cancelled()" => self.cancelled,
             comparison => {
                 let (left, right) = comparison.split_once(" == ").expect("a comparison");
                 let value = self.outputs.get(left).map(String::as_str);
@@ -192,18 +212,46 @@ impl Job {
         // One thread, from the start on.
         let mut root = None;
         for message in &messages {
-            assert_eq!(message.thread_ts, root, "{}", message.shown());
             if message.shown().contains("Deployment Started") {
+                assert_eq!(message.thread_ts, None, "{}", message.shown());
                 root = Some(message.ts.clone());
+            } else {
+                assert_eq!(message.thread_ts, root, "{}", message.shown());
             }
         }
         messages.iter().map(Message::shown).collect()
     }
 }
 
+// docs.github.com, "Workflow syntax", jobs.<job_id>.steps[*].shell: what `shell: bash` stands for.
+const SHELL: [&str; 6] = [
+    "bash",
+    "--noprofile",
+    "--norc",
+    "-eo",
+    "pipefail",
+    "step.sh",
+];
+
+/// Runs the step as one that is cancelled once it deploys: GitHub sends SIGINT to the step's process, and to no other.
+fn cancel(world: &World) -> Outcome {
+    let step = world.start(&SHELL, "step.log");
+    eventually("it deploys", || {
+        world.path("deployed").exists().then_some(())
+    });
+    step.signal(Signal::INT);
+    let code = step.wait();
+    Outcome {
+        line: "a step that is cancelled".to_owned(),
+        stdout: String::new(),
+        stderr: world.read("step.log"),
+        code,
+    }
+}
+
 #[track_caller]
 fn check(name: &str, deploy: &str, succeeds: bool, last: &str) -> Job {
-    let job = Job::play(ready(deploy), &example(name));
+    let job = Job::play(ready(deploy), &example(name), None);
     assert_eq!(job.failed, !succeeds, "{}", job.all());
     let deployed = job.world.read("deployed");
     assert!(
@@ -228,8 +276,18 @@ fn check(name: &str, deploy: &str, succeeds: bool, last: &str) -> Job {
 #[test]
 fn one_step() {
     let job = check("deploy.yml", "true", true, "Deployment Successful");
-    assert_eq!(job.names(), ["Check the set-up", "Deploy"]);
-    check("deploy.yml", "exit 1", false, "Deployment Failed");
+    // To staging, and then to production.
+    let steps = ["Check the set-up", "Deploy"];
+    assert_eq!(job.names(), [steps, steps].concat());
+    let deployed = job.world.read("deployed");
+    assert!(deployed.contains(" CourtCaseManagementStack-Staging\n"));
+    assert!(deployed.ends_with(" CourtCaseManagementStack\n"));
+    let job = check("deploy.yml", "exit 1", false, "Deployment Failed");
+    assert_eq!(
+        job.names(),
+        steps,
+        "staging failed, so production has to wait"
+    );
 }
 
 #[test]
@@ -238,6 +296,91 @@ fn step_by_step() {
     let job = check(name, "true", true, "Deployment Successful");
     assert!(!job.names().contains(&"Wait for the active deployment"));
     check(name, "exit 1", false, "Deployment Failed");
+}
+
+/// A workflow to whose job something happens before `step`: it fails, and whatever was begun is put away.
+#[track_caller]
+fn mishap(name: &str, step: &'static str, deploys: bool, happens: fn(&mut World, &str)) -> Job {
+    let job = Job::play(ready("true"), &example(name), Some((step, happens)));
+    assert!(job.failed, "{}", job.all());
+    let deployed = job.world.path("deployed").exists();
+    assert_eq!(deployed, deploys, "{}", job.all());
+    job
+}
+
+const NO_TOKEN: fn(&mut World, &str) = |world, _| world.slack.set_token("xoxb-another");
+const DENIED: fn(&mut World, &str) = |world, _| {
+    let fault = Fault::new(Trouble::AccessDenied).on("DescribeStacks");
+    world.cloudformation.fault(fault);
+};
+const CLEANED: fn(&mut World, &str) = |world, id| {
+    let words = ["deployment-coordinator", "cleanup", id, "--reason", "stuck"];
+    drop(world.run(&words).expect(0));
+};
+
+#[test]
+fn one_step_that_fails() {
+    let job = mishap("deploy.yml", "Check the set-up", false, NO_TOKEN);
+    assert_eq!(job.names(), ["Check the set-up"]);
+    let job = mishap("deploy.yml", "Deploy", false, DENIED);
+    assert_eq!(job.ran[1].1.code, Some(125), "{}", job.all());
+    let job = mishap("deploy.yml", "Deploy", false, |world, _| {
+        world.write("tools/npx", "#!/bin/bash\nexit 127\n");
+    });
+    assert_eq!(job.ran[1].1.code, Some(127), "{}", job.all());
+    let texts = job.is_clean();
+    assert!(
+        texts
+            .last()
+            .is_some_and(|text| text.contains("Deployment Failed"))
+    );
+}
+
+#[test]
+fn step_by_step_with_a_step_that_fails() {
+    let name = "deploy-step-by-step.yml";
+    let always = ["Tell Slack that it is not deployed", "Clean up"];
+    for (step, happens) in [
+        ("Check the set-up", DENIED),
+        ("Check if the deployment can proceed", DENIED),
+        ("Register", DENIED),
+        ("Deploy", CLEANED),
+    ] {
+        let job = mishap(name, step, false, happens);
+        assert!(job.names().ends_with(&always), "{}", job.all());
+        for (name, outcome) in job.ran.iter().filter(|(name, _)| name != step) {
+            assert_eq!(outcome.code, Some(0), "{name}: {}", job.all());
+        }
+        let history = job
+            .world
+            .read(".deployment-registry/deployment-history.json");
+        assert!(!history.contains("correlation_id"), "{history}");
+        let told = job.world.slack.messages(UPDATES);
+        let last = told.last().map(Message::shown).unwrap_or_default();
+        assert!(last.contains("Deployment Failed"), "{last}{}", job.all());
+    }
+    // Slack that is gone in the middle stops nothing.
+    let down = |world: &mut World, _: &str| world.slack.fault(Fault::status(503, "down"));
+    let job = Job::play(ready("true"), &example(name), Some(("Deploy", down)));
+    assert!(!job.failed, "{}", job.all());
+    assert!(job.names().contains(&"Update the history"), "{}", job.all());
+}
+
+#[test]
+fn a_job_that_is_cancelled_while_it_deploys() {
+    let deploys = "exec sleep 300";
+    let cancel = |world: &mut World, _: &str| world.write("cancel", "");
+    let job = Job::play(
+        ready(deploys),
+        &example("deploy.yml"),
+        Some(("Deploy", cancel)),
+    );
+    // Without `exec` bash would wait for its child, and the program would hear of nothing.
+    assert_eq!(job.ran[1].1.code, Some(130), "{}", job.all());
+    assert_eq!(job.names(), ["Check the set-up", "Deploy"], "{}", job.all());
+    let texts = job.is_clean();
+    let last = texts.last().expect("a message");
+    assert!(last.contains("stopped by SIGINT"), "{texts:#?}");
 }
 
 #[test]
@@ -256,7 +399,7 @@ fn step_by_step_behind_another_deployment() {
         "until deployment-coordinator status production | grep -q 'waiting 1'; do sleep 0.2; done
         deployment-coordinator cleanup another --outcome success";
     let ending = world.start(&["bash", "-c", other], "other.log");
-    let job = Job::play(world, &example("deploy-step-by-step.yml"));
+    let job = Job::play(world, &example("deploy-step-by-step.yml"), None);
     assert!(!job.failed, "{}", job.all());
     assert_eq!(ending.wait(), Some(0));
     assert!(

@@ -19,5 +19,5 @@ pub use disk::SmallDisk;
 pub use outcome::Outcome;
 pub use poll::{eventually, pause};
 pub use programs::{Built, PROGRAMS, Programs};
-pub use tools::{Server, tool};
+pub use tools::{Server, node_tool, tool};
 pub use world::{ID, Running, STACK, World};

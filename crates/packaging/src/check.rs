@@ -194,6 +194,8 @@ impl Jail {
         for name in ["usr/bin", "work", "proc", "tmp"] {
             std::fs::create_dir_all(root.join(name))?;
         }
+        // No device, which only the real root may make, but as empty.
+        crate::put(&root.join("dev/null"), b"")?;
         let mut needed = Vec::new();
         for program in all() {
             let from = unpacked.join("bin").join(program.get_name());

@@ -2,17 +2,23 @@
 
 use std::fs::File;
 use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt as _;
 
 /// Whether standard output or standard error is this very file, as after `>> FILE 2>&1`.
 #[must_use]
 pub fn is_standard_stream(file: &File) -> bool {
-    let Ok(own) = file.metadata() else {
+    // By way of a file's metadata, whose numbers have one type on every system.
+    let place = |file: &File| {
+        let metadata = file.metadata().ok()?;
+        Some((metadata.dev(), metadata.ino()))
+    };
+    let Some(own) = place(file) else {
         return false;
     };
-    let own = (own.dev(), own.ino());
-    let same = |stat: rustix::io::Result<rustix::fs::Stat>| {
-        stat.is_ok_and(|stat| (stat.st_dev, stat.st_ino) == own)
+    let same = |stream: &dyn AsFd| {
+        let stream = stream.as_fd().try_clone_to_owned().ok();
+        stream.and_then(|stream| place(&File::from(stream))) == Some(own)
     };
-    same(rustix::fs::fstat(io::stdout())) || same(rustix::fs::fstat(io::stderr()))
+    same(&io::stdout()) || same(&io::stderr())
 }
