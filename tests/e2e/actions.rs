@@ -135,7 +135,7 @@ struct Release(tempfile::TempDir);
 impl Release {
     fn new() -> Self {
         let this = Self(tempfile::tempdir().unwrap());
-        let name = this.name();
+        let name = Self::name();
         for program in PROGRAMS {
             this.script(
                 &format!("{name}/bin/{program}"),
@@ -152,7 +152,7 @@ impl Release {
         this
     }
 
-    fn name(&self) -> String {
+    fn name() -> String {
         format!(
             "deployment-coordination-9.8.7-{}-unknown-linux-musl",
             std::env::consts::ARCH
@@ -274,7 +274,7 @@ fn the_setup_action_installs_nothing_that_is_not_what_it_should_be() {
     release.refuses(&[("VERSION", "9.9.9")], "is there a release 9.9.9?");
     release.refuses(&[("ACTION_REF", "main")], "say with: version:");
     release.refuses(&[("VERSION", "9.8.7/../x")], "is no version");
-    let archive = release.path(&format!("{}.tar.gz", release.name()));
+    let archive = release.path(&format!("{}.tar.gz", Release::name()));
     write(&archive, "not what was released");
     release.refuses(&[], "is not what it should be");
 }

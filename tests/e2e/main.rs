@@ -17,12 +17,14 @@ mod guide;
 mod hostile;
 mod json;
 mod moto;
+mod operations;
 mod registry_trouble;
 mod run;
 mod shared;
 mod slack_disk;
 mod slack_hangs;
 mod slack_secrets;
+mod state_files;
 mod workflows;
 
 use std::path::Path;

@@ -2,6 +2,7 @@
 
 mod docs;
 mod facts;
+mod links;
 mod sources;
 mod trees;
 
@@ -25,6 +26,8 @@ const RULES: &[Rule] = &[
     sources::no_unfinished_words,
     docs::architecture_names_every_crate,
     docs::readme_names_every_setting,
+    links::links_resolve,
+    links::pages_are_two_clicks_away,
 ];
 
 /// Gathers the facts, applies the rules, prints what they find.

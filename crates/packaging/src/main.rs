@@ -7,13 +7,6 @@
     clippy::print_stderr,
     reason = "a tool for developers, whose output is its result"
 )]
-#![cfg_attr(
-    test,
-    expect(
-        clippy::unwrap_used,
-        reason = "what a test cannot set up has failed it"
-    )
-)]
 
 mod check;
 mod docs;

@@ -72,10 +72,10 @@ pub(crate) fn archive(wish: &Wish) -> Result<PathBuf> {
         "THIRD-PARTY-LICENSES.txt",
         licences.into_bytes(),
     );
-    let sums: String = items
-        .iter()
-        .map(|(file, item)| format!("{}  {file}\n", sum(&item.bytes)))
-        .collect();
+    let mut sums = String::new();
+    for (file, item) in &items {
+        sums.extend([&sum(&item.bytes), "  ", file, "\n"]);
+    }
     plain(&mut items, "SHA256SUMS", sums.into_bytes());
 
     let packed = packed(&name, &items, wish.time)?;
@@ -90,10 +90,11 @@ pub(crate) fn archive(wish: &Wish) -> Result<PathBuf> {
 
 /// The SHA-256 of `bytes`, as `sha256sum` prints it.
 pub(crate) fn sum(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
+    let digits: Vec<String> = Sha256::digest(bytes)
         .iter()
         .map(|byte| format!("{byte:02x}"))
-        .collect()
+        .collect();
+    digits.concat()
 }
 
 fn plain(items: &mut BTreeMap<String, Item>, name: &str, bytes: Vec<u8>) {

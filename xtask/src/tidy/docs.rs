@@ -83,7 +83,10 @@ mod tests {
         check(
             super::ARCHITECTURE,
             None,
-            &["docs/ARCHITECTURE.md is missing"],
+            &[
+                "docs/ARCHITECTURE.md is missing",
+                "README.md links to docs/ARCHITECTURE.md, and there is no docs/ARCHITECTURE.md",
+            ],
         );
     }
 
@@ -91,10 +94,17 @@ mod tests {
     fn readme_has_every_setting() {
         check(
             super::README,
-            Some("AWS_REGION"),
+            Some("AWS_REGION [map](docs/ARCHITECTURE.md)"),
             &["README.md does not name the setting `AWS_REGION`"],
         );
-        check(super::README, None, &["README.md is missing"]);
+        check(
+            super::README,
+            None,
+            &[
+                "README.md is missing",
+                "docs/ARCHITECTURE.md is not within two clicks of README.md",
+            ],
+        );
         check(
             super::SETTINGS,
             Some("moved"),

@@ -13,6 +13,8 @@ pub(crate) struct Facts {
     pub(crate) members: BTreeMap<String, Member>,
     /// Every text file of the project: its path from the root, with `/`, and its text.
     pub(crate) files: BTreeMap<String, String>,
+    /// The paths of all other files.
+    pub(crate) others: BTreeSet<String>,
     /// `Cargo.lock`: every target and feature.
     pub(crate) lockfile: String,
 }
@@ -54,11 +56,12 @@ impl Facts {
         }
         let lockfile = std::fs::read_to_string(root.join("Cargo.lock"))
             .context("Cargo.lock cannot be read")?;
-        let mut files = BTreeMap::new();
-        read_folder(&root, "", &mut files)?;
+        let (mut files, mut others) = (BTreeMap::new(), BTreeSet::new());
+        read_folder(&root, "", &mut files, &mut others)?;
         Ok(Self {
             members,
             files,
+            others,
             lockfile,
         })
     }
@@ -106,7 +109,12 @@ const TEXT: [&str; 9] = [
     "rs", "toml", "md", "sh", "yml", "yaml", "json", "txt", "run",
 ];
 
-fn read_folder(root: &Path, below: &str, files: &mut BTreeMap<String, String>) -> Result<()> {
+fn read_folder(
+    root: &Path,
+    below: &str,
+    files: &mut BTreeMap<String, String>,
+    others: &mut BTreeSet<String>,
+) -> Result<()> {
     let folder = root.join(below);
     let entries = std::fs::read_dir(&folder)
         .with_context(|| format!("{} cannot be listed", folder.display()))?;
@@ -123,7 +131,7 @@ fn read_folder(root: &Path, below: &str, files: &mut BTreeMap<String, String>) -
             .with_context(|| format!("{path} cannot be read"))?;
         if kind.is_dir() {
             if !NOT_OURS.contains(&name.as_str()) {
-                read_folder(root, &path, files)?;
+                read_folder(root, &path, files, others)?;
             }
         } else if kind.is_file()
             && TEXT.contains(&name.rsplit('.').next().unwrap_or_default())
@@ -133,6 +141,8 @@ fn read_folder(root: &Path, below: &str, files: &mut BTreeMap<String, String>) -
         } else if kind.is_file() && path == ".ci/run" {
             let text = std::fs::read_to_string(entry.path()).context(".ci/run cannot be read")?;
             files.insert(path, text);
+        } else {
+            others.insert(path);
         }
     }
     Ok(())
@@ -144,6 +154,7 @@ pub(crate) fn fake() -> Facts {
     let mut facts = Facts {
         members: BTreeMap::new(),
         files: BTreeMap::new(),
+        others: BTreeSet::from(["LICENSE-MIT".to_owned()]),
         lockfile: "[[package]]\nname = \"ring\"\nversion = \"0.17.0\"\n".to_owned(),
     };
     let crates: [(&str, &[&str], &[&str]); 5] = [
@@ -198,9 +209,10 @@ pub(crate) fn fake() -> Facts {
         "crates/registry-core/src/settings.rs".to_owned(),
         settings.to_owned(),
     );
-    facts
-        .files
-        .insert("README.md".to_owned(), "`AWS_REGION`\n".to_owned());
+    facts.files.insert(
+        "README.md".to_owned(),
+        "`AWS_REGION` [map](docs/ARCHITECTURE.md)\n".to_owned(),
+    );
     let architecture = "registry-core stack-client slack-notifier slack-retry-queue end-to-end\n";
     facts
         .files

@@ -204,21 +204,21 @@ mod tests {
             &"\n".repeat(601),
             &["crates/a/src/x.rs has 601 lines, 600 is the most: split it by what it does"],
         );
-        check("docs/x.md", &"\n".repeat(601), &[]);
+        check("notes/x.md", &"\n".repeat(601), &[]);
     }
 
     #[test]
     fn paths_of_machines_are_found() {
         let home = concat!("/ho", "me/");
         check(
-            "docs/x.md",
+            "notes/x.md",
             &format!("see `{home}kim/x` there"),
             &[&format!(
-                "docs/x.md:1 has {home}kim/x, a path of somebody's machine"
+                "notes/x.md:1 has {home}kim/x, a path of somebody's machine"
             )],
         );
         for fine in ["{home}runner/work/x", "https://host{home}x", "$HOME{home}x"] {
-            check("docs/x.md", &fine.replace("{home}", home), &[]);
+            check("notes/x.md", &fine.replace("{home}", home), &[]);
         }
         check("crates/a/traces/x.md", &format!("{home}kim"), &[]);
     }
