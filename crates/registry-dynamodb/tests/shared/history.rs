@@ -75,7 +75,7 @@ fn collect(history: &dyn HistoryStore, stack: &str, operations: &[Operation]) {
 fn items(port: u16, table: &str) -> Vec<Value> {
     let query = json!({"TableName": table, "ConsistentRead": true,
         "KeyConditionExpression": "pk = :pk AND begins_with(sk, :sk)",
-        "ExpressionAttributeValues": {":pk": {"S": "o/r"}, ":sk": {"S": "HIST"}}});
+        "ExpressionAttributeValues": {":pk": {"S": "o/r/#history"}, ":sk": {"S": "HIST"}}});
     raw(port, "Query", &query)["Items"]
         .as_array()
         .unwrap()
@@ -267,7 +267,7 @@ fn an_item_that_makes_no_sense_is_told_and_left_alone_needs_dynalite() {
     note(&history, "a", "Stack", 10);
     note(&history, "b", "Stack", 10);
     let spoil = json!({"TableName": table,
-        "Key": {"pk": {"S": "o/r"}, "sk": {"S": "HIST#Stack#D#a"}},
+        "Key": {"pk": {"S": "o/r/#history"}, "sk": {"S": "HIST#Stack#D#a"}},
         "UpdateExpression": "SET body = :x", "ExpressionAttributeValues": {":x": {"S": "oops"}}});
     raw(emulator.port, "UpdateItem", &spoil);
     let found = history.read(Part::Everything);
@@ -288,7 +288,7 @@ fn an_item_that_makes_no_sense_is_told_and_left_alone_needs_dynalite() {
     assert_eq!(spoilt.unwrap()["body"]["S"], "oops");
     // What a newer version wrote is not touched at all.
     let newer = json!({"TableName": table,
-        "Key": {"pk": {"S": "o/r"}, "sk": {"S": "HIST"}},
+        "Key": {"pk": {"S": "o/r/#history"}, "sk": {"S": "HIST"}},
         "UpdateExpression": "SET #f = :two", "ExpressionAttributeNames": {"#f": "format"},
         "ExpressionAttributeValues": {":two": {"N": "2"}}});
     raw(emulator.port, "UpdateItem", &newer);
