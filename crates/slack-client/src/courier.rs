@@ -162,10 +162,11 @@ impl Courier {
 
     /// Sends a message, down the ladder of forms as far as Slack makes it go.
     pub(crate) fn send(&self, entry: &Entry, root: Option<&Root>, deadline: &Deadline) -> Tried {
+        let no_time = || Verdict::Transient {
+            code: "no time left".to_owned(),
+        };
         let mut tried = Tried {
-            verdict: Verdict::Transient {
-                code: "no time left".to_owned(),
-            },
+            verdict: no_time(),
             rung: Rung::Markdown,
             refused: Vec::new(),
         };
@@ -185,6 +186,8 @@ impl Courier {
         loop {
             let limit = self.limit(deadline);
             if limit.is_zero() {
+                // Not every form was refused: the rest is tried another time.
+                tried.verdict = no_time();
                 return tried;
             }
             let pointer = format!(

@@ -84,7 +84,14 @@ impl Document {
         let mut best = shorter.draw_with(form, fits);
         let budget = limit.saturating_sub(slack_length(&best)).max(1);
         let mut room = budget;
-        while fits + 1 < too_much {
+        for step in 0.. {
+            if fits + 1 >= too_much {
+                break;
+            }
+            // A guess is near at once or, where escapes crowd in one place, for ever a little off: then halves find it.
+            if step >= GUESSES {
+                room = usize::midpoint(fits, too_much);
+            }
             room = room.clamp(fits + 1, too_much - 1);
             let drawn = shorter.draw_with(form, room);
             let length = slack_length(&drawn);
@@ -152,6 +159,8 @@ fn draw_parts(form: &dyn Form, parts: &[Part]) -> String {
         .collect()
 }
 
+/// Guesses at the room before it is searched for by halves.
+const GUESSES: usize = 4;
 /// A text that is shortened may stay so much below its limit (one part in …).
 const ACCEPTED_WASTE: usize = 20;
 
@@ -204,5 +213,57 @@ pub(crate) fn cut(text: &str, limit: usize) -> String {
             kept[..at].to_owned()
         }
         Some(_) | None => kept.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+    use crate::forms::Plain;
+
+    struct Counted(Cell<usize>);
+
+    impl Form for Counted {
+        fn bullet(&self) -> &'static str {
+            Plain.bullet()
+        }
+        fn bold(&self, words: &str) -> String {
+            Plain.bold(words)
+        }
+        fn value(&self, value: &str) -> String {
+            Plain.value(value)
+        }
+        fn code(&self, value: &str) -> String {
+            Plain.code(value)
+        }
+        fn link(&self, label: &str, url: &str) -> String {
+            Plain.link(label, url)
+        }
+        fn text(&self, text: &str) -> String {
+            self.0.set(self.0.get() + 1);
+            Plain.text(text)
+        }
+        fn markdown(&self, text: &str) -> String {
+            self.text(text)
+        }
+    }
+
+    #[test]
+    fn a_long_text_is_drawn_a_few_times_whatever_it_is() {
+        for unit in ["x", "é&<", "<<<<<<<<x", "🎉\n", "&amp;"] {
+            for count in [1_001, 3_001, 30_000] {
+                // Escapes at one end only, too.
+                for text in [unit.repeat(count), unit.repeat(count) + &"x".repeat(9_000)] {
+                    let form = Counted(Cell::new(0));
+                    let mut document = Document::default();
+                    document.text(&text);
+                    let drawn = document.draw(&form, 4_000);
+                    assert!(slack_length(&drawn) <= 4_000);
+                    assert!(form.0.get() <= 20, "{unit} {count}: {}", form.0.get());
+                }
+            }
+        }
     }
 }

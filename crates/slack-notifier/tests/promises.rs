@@ -330,6 +330,64 @@ fn nobody_is_pinged_and_nothing_is_forged() {
 }
 
 #[test]
+fn each_form_is_tried_once_and_slack_takes_it_at_every_length() {
+    // The lengths at which Slack's limits lie, and just beyond; the simulator refuses what Slack refuses.
+    std::thread::scope(|scope| {
+        for length in [151, 2_999, 3_000, 3_001, 9_999, 12_001] {
+            for refused in 0..4 {
+                scope.spawn(move || check_form(length, refused));
+            }
+        }
+    });
+}
+
+fn check_form(length: usize, refused: u32) {
+    let place = Place::bot();
+    if refused > 0 {
+        let fault = Fault::error("invalid_blocks").on("chat.postMessage");
+        place.slack.fault(fault.times(refused));
+    }
+    let text = "é&<".repeat(length / 3 + 1);
+    let text: String = text.chars().take(length).collect();
+    let ran = place.run(NOTIFIER, &["custom", &text]);
+    let what = format!("{length} characters, {refused} forms refused: {ran:?}");
+    assert!(ran.stderr.contains("Slack has the message"), "{what}");
+    let requests = place.slack.requests("chat.postMessage");
+    assert_eq!(requests, refused as usize + 1, "{what}");
+    let message = place.messages().pop().unwrap();
+    let kinds: Vec<&str> = message
+        .blocks
+        .iter()
+        .map(|block| block["type"].as_str().unwrap())
+        .collect();
+    match refused {
+        0 => assert_eq!(kinds, ["markdown"], "{what}"),
+        1 => assert!(
+            (1..=50).contains(&kinds.len()) && kinds.iter().all(|kind| *kind == "section"),
+            "{what}"
+        ),
+        _ => assert!(kinds.is_empty(), "{what}"),
+    }
+    assert!(message.shown().starts_with("é&<é&<"), "{what}");
+    let pointer = message
+        .shown()
+        .contains("The whole text: slack-retry-queue show ");
+    assert_eq!(pointer, refused == 3, "{what}");
+    // The same message each time.
+    let ids: std::collections::BTreeSet<String> = place
+        .slack
+        .recorded()
+        .iter()
+        .filter(|post| post.action == "chat.postMessage")
+        .map(|post| {
+            let body: serde_json::Value = serde_json::from_str(&post.body).unwrap();
+            body["metadata"]["event_payload"]["message_id"].to_string()
+        })
+        .collect();
+    assert_eq!(ids.len(), 1, "{what}");
+}
+
+#[test]
 fn a_text_of_100_kb_arrives_with_its_beginning_and_its_end() {
     for through in [Through::Bot, Through::Webhook] {
         let place = Place::new(through);

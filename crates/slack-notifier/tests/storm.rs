@@ -186,6 +186,7 @@ fn a_storm_loses_nothing() {
         "a storm, not a breeze: {}",
         promised.len()
     );
+    println!("{} senders lived to promise", promised.len());
     calm(&place);
     check(&place, &promised);
 }
@@ -225,6 +226,11 @@ fn calm(place: &Place) {
     assert!(
         doubles as u64 <= status.maybe_repeated,
         "{doubles} doubles, counted {}",
+        status.maybe_repeated
+    );
+    println!(
+        "{} messages, {doubles} of them doubles; {} counted as sent again although they may have arrived",
+        messages.len(),
         status.maybe_repeated
     );
     for (text, marked) in copies {

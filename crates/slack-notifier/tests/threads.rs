@@ -84,6 +84,56 @@ fn one_deployment_is_one_thread_and_the_root_shows_its_state() {
 }
 
 #[test]
+fn a_root_shows_its_state_in_the_form_slack_took_it_in() {
+    let place = Place::bot();
+    // This workspace takes no markdown blocks at all.
+    place
+        .slack
+        .fault(Fault::error("invalid_blocks").where_body_has("\"type\":\"markdown\""));
+    start(&place);
+    for (state, forgotten) in [
+        ("CREATE_IN_PROGRESS", false),
+        ("ROLLBACK_IN_PROGRESS", true),
+    ] {
+        if forgotten {
+            // Another machine finds the root by its metadata, which does not tell the form.
+            let known = place.folder.path().join(".deployment-registry");
+            std::fs::remove_dir_all(known).unwrap();
+        }
+        let ran = place.run(NOTIFIER, &["progress", ID, state, "x"]);
+        assert!(ran.stderr.contains("Slack has the message"), "{ran:?}");
+        let root = place.messages()[0].clone();
+        assert_eq!(root.blocks[0]["type"], "section");
+        assert!(
+            root.shown().contains(&format!("*Now:* ⏳ {state}")),
+            "{}",
+            root.shown()
+        );
+    }
+}
+
+#[test]
+fn what_was_found_in_the_channel_counts_as_sent() {
+    let place = Place::bot();
+    start(&place);
+    // The answer is lost; the message is found in its thread, and the root shows it.
+    place.slack.fault(
+        Fault::new(simulators::Trouble::Close)
+            .on("chat.postMessage")
+            .although_applied()
+            .times(1),
+    );
+    let ran = place.run(NOTIFIER, &["complete", ID, "production", "25"]);
+    assert!(ran.stderr.contains("Slack has the message"), "{ran:?}");
+    assert_eq!(place.messages().len(), 2);
+    let root = place.messages()[0].shown();
+    assert!(
+        root.contains("**Now:** ✅ successful after 25 minutes"),
+        "{root}"
+    );
+}
+
+#[test]
 fn a_queued_deployment_starts_its_thread_anew() {
     let place = Place::bot();
     place.run(NOTIFIER, &["concurrent", ID, "production", "30"]);

@@ -237,11 +237,20 @@ fn an_hour_of_outage() {
                 details: format!("minute {minute}"),
                 estimate: None,
             };
-            let end = Notification::Complete {
-                id: id.clone(),
-                environment: "production".into(),
-                minutes: "40".into(),
-                url: None,
+            let end = if n % 2 == 0 {
+                Notification::Complete {
+                    id: id.clone(),
+                    environment: "production".into(),
+                    minutes: "40".into(),
+                    url: None,
+                }
+            } else {
+                Notification::Failed {
+                    id: id.clone(),
+                    environment: "production".into(),
+                    error: "boom".into(),
+                    stack: None,
+                }
             };
             let happened = match minute {
                 3 => Some(alert(&id, "overrun")),
@@ -265,6 +274,20 @@ fn an_hour_of_outage() {
         "{status:?}"
     );
     assert!(sim.all_messages().is_empty());
+    let dead = status.messages.iter().filter(|line| line.state == "dead");
+    for line in dead {
+        let file = slack.spool().find(&line.message_id).unwrap().remove(0).file;
+        let attempts = file["attempts"].as_array().unwrap();
+        assert_eq!(attempts.len(), 6, "its whole history: {file}");
+        assert!(
+            attempts
+                .iter()
+                .all(|attempt| attempt["detail"] == "service_unavailable"
+                    && attempt["at"].is_string()),
+            "{file}"
+        );
+    }
+    assert!(status.expired + status.replaced > 0, "{status:?}");
     sim.clear_faults();
     sim.set_one_per_second(true);
     let revived = slack.spool().retry_dead(None).unwrap();
@@ -281,21 +304,22 @@ fn an_hour_of_outage() {
             .collect();
         let position = |words: &str| own.iter().position(|shown| shown.contains(words));
         let count = |words: &str| own.iter().filter(|shown| shown.contains(words)).count();
-        assert_eq!(
-            (count("overrun"), count("Deployment Successful")),
-            (1, 1),
-            "{own:?}"
-        );
-        assert!(
-            position("overrun") < position("Deployment Successful"),
-            "{own:?}"
-        );
-        assert!(
-            own.iter()
-                .filter(|shown| !shown.contains("Progress"))
-                .all(|shown| shown.contains("🕓 Sent ")),
-            "{own:?}"
-        );
+        let end = if n % 2 == 0 {
+            "Deployment Successful"
+        } else {
+            "Deployment Failed"
+        };
+        assert_eq!((count("overrun"), count(end)), (1, 1), "{own:?}");
+        assert!(position("overrun") < position(end), "{own:?}");
+        for (words, minute) in [("overrun", 3), (end, 40)] {
+            let happened = (begin + Duration::from_secs(minute * 60)).human();
+            let late = format!("late: this happened at {happened}.");
+            let shown = &own[position(words).unwrap()];
+            assert!(
+                shown.contains("🕓 Sent ") && shown.contains(&late),
+                "{shown}"
+            );
+        }
         assert!(count("Progress") <= 1, "no flood of old progress: {own:?}");
     }
     // Slack would have said so had it been more than one a second.
