@@ -2,6 +2,10 @@
 //! Nothing is lost, nothing out of order, and each double is one that nobody could know of, marked and counted.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
+#![expect(
+    clippy::print_stdout,
+    reason = "whoever lets it blow for long wants the figures"
+)]
 
 mod common;
 
