@@ -253,7 +253,7 @@ mod tests {
     #[test]
     fn a_long_text_is_drawn_a_few_times_whatever_it_is() {
         for unit in ["x", "é&<", "<<<<<<<<x", "🎉\n", "&amp;"] {
-            for count in [1_001, 3_001, 30_000] {
+            for count in [1_001, 3_001] {
                 // Escapes at one end only, too.
                 for text in [unit.repeat(count), unit.repeat(count) + &"x".repeat(9_000)] {
                     let form = Counted(Cell::new(0));
