@@ -3,7 +3,7 @@
 
 use registry_core::decide::{Decision, Question, Reason, Seen, Source, Verdict, decide};
 use registry_core::registry::{Registry, RunSource, gather};
-use registry_core::slot::{Entry, EntryStatus, Slot, Standing};
+use registry_core::slot::{Entry, EntryStatus, Now, Slot, Standing};
 use registry_core::store::{Snapshot, StoreError};
 
 use crate::error::Problem;
@@ -73,7 +73,6 @@ impl View {
         seen: &[Seen],
         write: bool,
     ) -> Result<Self, Problem> {
-        let leases = world.leases()?;
         // No more than there are holders; a file that is changed under us cannot keep us here.
         for _ in 0..=self
             .snapshot
@@ -87,13 +86,7 @@ impl View {
             };
             let entry = entry.clone();
             let now = &self.snapshot.now;
-            let runs = world.runs();
-            let runs = runs.as_ref().map(|runs| runs as &dyn RunSource);
-            if !leases.worth_asking(&entry, now) {
-                break;
-            }
-            let evidence = gather(&entry, seen, world.stacks()?, runs, &leases, now);
-            let Some(proof) = leases.proof_of_death(&entry, &evidence, now) else {
+            let Some(proof) = proof_of_death(world, &entry, seen, now)? else {
                 break;
             };
             if write {
@@ -104,16 +97,57 @@ impl View {
                     return Ok(Self::take(registry, target, id)?);
                 }
             }
-            world.console().warning(&format!(
-                "{} no longer holds {} ({}): {proof}",
-                entry.correlation_id,
-                entry.environment,
-                EntryStatus::Abandoned.as_str()
-            ));
+            tell_abandoned(world, &entry, &proof);
             self = self.without(&entry, target, id);
         }
         Ok(self)
     }
+}
+
+// What proves that the holder `entry` is dead; asks about its stacks and, where that can be done, GitHub about its run.
+fn proof_of_death(
+    world: &World,
+    entry: &Entry,
+    seen: &[Seen],
+    now: &Now,
+) -> Result<Option<String>, Problem> {
+    let leases = world.leases()?;
+    if !leases.worth_asking(entry, now) {
+        return Ok(None);
+    }
+    let runs = world.runs();
+    let runs = runs.as_ref().map(|runs| runs as &dyn RunSource);
+    let evidence = gather(entry, seen, world.stacks()?, runs, &leases, now);
+    Ok(leases.proof_of_death(entry, &evidence, now))
+}
+
+fn tell_abandoned(world: &World, entry: &Entry, proof: &str) {
+    world.console().warning(&format!(
+        "{} no longer holds {} ({}): {proof}",
+        entry.correlation_id,
+        entry.environment,
+        EntryStatus::Abandoned.as_str()
+    ));
+}
+
+/// Takes the hold away that stands in the way of its own id (an earlier attempt of the same run, the other leg of a matrix), if
+/// its holder is proven dead; whether it was.
+pub(crate) fn bury_namesake(
+    world: &World,
+    registry: &Registry,
+    entry: &Entry,
+    seen: &[Seen],
+) -> Result<bool, Problem> {
+    let now = registry.snapshot()?.now;
+    let Some(proof) = proof_of_death(world, entry, seen, &now)? else {
+        return Ok(false);
+    };
+    let (environment, id) = (&entry.environment, &entry.correlation_id);
+    let gone = registry.abandon(environment, id, &entry.last_beat(), &proof)?;
+    if gone.is_some() {
+        tell_abandoned(world, entry, &proof);
+    }
+    Ok(gone.is_some())
 }
 
 /// The registry cannot be written, but it may still be read: what it has against the caller counts. `None`: nothing, or it

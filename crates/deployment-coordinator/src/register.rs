@@ -12,7 +12,7 @@ use crate::args;
 use crate::can_deploy::object;
 use crate::error::Problem;
 use crate::estimate;
-use crate::judge::{View, fall_back, still_against, when_busy};
+use crate::judge::{View, bury_namesake, fall_back, still_against, when_busy};
 use crate::world::{Target, World};
 
 pub(crate) fn run(world: &World, words: &args::Register) -> Result<Status, Problem> {
@@ -92,7 +92,17 @@ pub(crate) fn take(
     let id = Some(request.correlation_id.as_str());
     let attempt = || -> Result<Decided<Registration>, Problem> {
         View::take(registry, target, id)?.bury_the_dead(world, registry, target, id, seen, true)?;
-        Ok(registry.register(target.environment.as_str(), request, seen)?)
+        let ask = || registry.register(target.environment.as_str(), request, seen);
+        let decided = ask()?;
+        Ok(match &decided.answer {
+            Registration::Different(entry, _) if bury_namesake(world, registry, entry, seen)? => {
+                ask()?
+            }
+            Registration::Granted(_)
+            | Registration::Already(_)
+            | Registration::Different(..)
+            | Registration::Refused(_) => decided,
+        })
     };
     match attempt() {
         Ok(decided) => Ok(Taken::Answered(Box::new(decided))),

@@ -194,9 +194,13 @@ impl World {
     }
 
     pub(crate) fn leases(&self) -> Result<Leases, Problem> {
+        let registered = self.settings().duration(&settings::LEASE)?;
+        let usual = Leases::default();
         Ok(Leases {
-            registered: self.settings().duration(&settings::LEASE)?,
-            ..Leases::default()
+            registered,
+            // Whoever trusts silence for less than that trusts it for less everywhere.
+            run: usual.run.min(registered),
+            ..usual
         })
     }
 

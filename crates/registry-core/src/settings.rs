@@ -47,7 +47,7 @@ settings! {
     RETRY_GRACE = "10m", "how long the monitor waits for another attempt after a failure";
     RECOVERY_INTERVAL = "60s", "how often monitor-recovery looks at the monitor";
     HUNG_AFTER = "90s", "a monitor that is silent for so long past its next look is ended and restarted";
-    LEASE = "120m", "a hold without a beat for so long, and an idle stack, is abandoned";
+    LEASE = "120m", "a hold without a beat for so long, and an idle stack, is abandoned (a hold of run after 15m at the latest)";
     RESERVATION = "120s", "how long a freed environment is kept for the one who was told yes";
     SLACK_CHANNEL_UPDATES = "C0A9M9DPFUY", "channel for status updates";
     SLACK_CHANNEL_INTERACT = "C0A95T7UU4R", "channel for questions that need a person";

@@ -42,10 +42,19 @@ pub struct Evidence {
 }
 
 impl Leases {
-    /// Whether `entry` has been silent for so long that it is worth asking GitHub about its run.
+    /// Whether `entry` has been silent for so long that it is worth asking whether it is dead.
     #[must_use]
     pub fn worth_asking(&self, entry: &Entry, now: &Now) -> bool {
-        entry.status.holds() && now.age(&entry.last_beat()) >= self.after_proof
+        let soonest = self.after_proof.min(self.of(entry.kind));
+        entry.status.holds() && now.age(&entry.last_beat()) >= soonest
+    }
+
+    // How long silence alone is taken for life.
+    fn of(&self, kind: HoldKind) -> Duration {
+        match kind {
+            HoldKind::Registered => self.registered,
+            HoldKind::Run => self.run,
+        }
     }
 
     /// What proves that the holder is dead; `None`: nothing does. While CloudFormation works on a stack, nothing does.
@@ -63,10 +72,7 @@ impl Leases {
                 human_duration(silent)
             ));
         }
-        let lease = match entry.kind {
-            HoldKind::Registered => self.registered,
-            HoldKind::Run => self.run,
-        };
+        let lease = self.of(entry.kind);
         // A hold whose times cannot be read (they stand as 1970) has no age that could prove anything.
         let age_is_known = entry.last_beat() != Beat::default();
         (age_is_known && silent >= lease).then(|| {

@@ -1,9 +1,10 @@
 //! The registry as one JSON file: one lock, one rename, one transaction.
 
 #[cfg(test)]
+mod race;
+#[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
@@ -137,14 +138,8 @@ impl Store for FileStore {
     }
 
     fn snapshot(&self) -> Result<Snapshot, StoreError> {
-        let document = self.load()?;
-        let slots: BTreeMap<String, Slot> = document
-            .environments()
-            .into_iter()
-            .map(|name| (name.clone(), document.slot(&name)))
-            .collect();
         Ok(Snapshot {
-            slots,
+            slots: self.load()?.slots(),
             now: self.now(),
         })
     }

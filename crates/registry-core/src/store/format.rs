@@ -7,6 +7,8 @@ mod record;
 #[cfg(test)]
 mod tests;
 
+use std::collections::{BTreeMap, HashMap};
+
 use serde_json::{Map, Value, json};
 use thiserror::Error;
 
@@ -85,22 +87,34 @@ impl Document {
             .map_or(&[], Vec::as_slice)
     }
 
-    /// The names of all environments that have anything here.
+    /// Every environment that has anything here, by name: one pass over the records, however many environments there are.
     #[must_use]
-    pub fn environments(&self) -> Vec<String> {
-        let mut names: Vec<String> = self
+    pub fn slots(&self) -> BTreeMap<String, Slot> {
+        let mut slots = BTreeMap::new();
+        if let Some(Value::Object(environments)) = self.0.get(ENVIRONMENTS) {
+            for (name, record) in environments {
+                let slot = slot_in(&mut slots, name);
+                if let Value::Object(record) = record {
+                    read_environment(record, slot);
+                }
+            }
+        }
+        for value in self
             .list(DEPLOYMENTS)
             .iter()
-            .chain(self.list(ENDED))
             .filter(|value| value.is_object())
-            .map(|value| environment_of(value).to_owned())
-            .collect();
-        if let Some(Value::Object(environments)) = self.0.get(ENVIRONMENTS) {
-            names.extend(environments.keys().cloned());
+        {
+            place(
+                entry_from(value),
+                slot_in(&mut slots, environment_of(value)),
+            );
         }
-        names.sort();
-        names.dedup();
-        names
+        for value in self.list(ENDED).iter().filter(|value| value.is_object()) {
+            slot_in(&mut slots, environment_of(value))
+                .ended
+                .push(tombstone_from(value));
+        }
+        slots
     }
 
     /// One environment.
@@ -136,8 +150,8 @@ impl Document {
         self.list(DEPLOYMENTS)
             .iter()
             .filter(|value| value.is_object() && !belongs(value, except))
+            .filter(|value| record::status(value).holds())
             .map(entry_from)
-            .filter(|entry| entry.status.holds())
             .collect()
     }
 
@@ -156,26 +170,35 @@ impl Document {
         }
     }
 
-    fn replace(&mut self, key: &str, environment: &str, mut fresh: Vec<Value>) {
+    fn replace(&mut self, key: &str, environment: &str, fresh: Vec<Value>) {
         let old = match self.0.get_mut(key) {
             Some(Value::Array(list)) => std::mem::take(list),
             Some(_) | None => Vec::new(),
         };
         // What was there keeps its line, so that a person who compares two versions sees only what changed.
+        let mut places: HashMap<Identity, Vec<usize>> = HashMap::new();
+        for (place, value) in fresh.iter().enumerate().rev() {
+            places.entry(identity(value)).or_default().push(place);
+        }
+        let mut fresh: Vec<Option<Value>> = fresh.into_iter().map(Some).collect();
         let mut list: Vec<Value> = Vec::with_capacity(old.len() + 1);
         for value in old {
             if !belongs(&value, environment) {
                 list.push(value);
                 continue;
             }
-            let same = |new: &Value| identity(new) == identity(&value);
-            if let Some(at) = fresh.iter().position(same) {
-                list.push(fresh.remove(at));
-            }
+            let place = places.get_mut(&identity(&value)).and_then(Vec::pop);
+            list.extend(place.and_then(|place| fresh[place].take()));
         }
-        list.append(&mut fresh);
+        list.extend(fresh.into_iter().flatten());
         self.0.insert(key.to_owned(), Value::Array(list));
     }
+}
+
+fn slot_in<'a>(slots: &'a mut BTreeMap<String, Slot>, environment: &str) -> &'a mut Slot {
+    slots
+        .entry(environment.to_owned())
+        .or_insert_with(|| Slot::new(environment))
 }
 
 fn environment_of(value: &Value) -> &str {
@@ -189,7 +212,10 @@ fn belongs(value: &Value, environment: &str) -> bool {
     value.is_object() && environment_of(value) == environment
 }
 
-fn identity(value: &Value) -> (Option<String>, Option<String>) {
+// By which a record is known again: its id, and when it began.
+type Identity = (Option<String>, Option<String>);
+
+fn identity(value: &Value) -> Identity {
     (
         record::text(value, "correlation_id"),
         record::text(value, "started_at"),

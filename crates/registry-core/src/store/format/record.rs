@@ -96,6 +96,10 @@ fn millis(span: Duration) -> u64 {
     span.as_millis().try_into().unwrap_or(u64::MAX)
 }
 
+pub(super) fn status(value: &Value) -> EntryStatus {
+    EntryStatus::parse(&text(value, "status").unwrap_or_default())
+}
+
 pub(super) fn entry_from(value: &Value) -> Entry {
     let started = moment(value, "started_at").unwrap_or_default();
     let stacks = text(value, "stack_name").unwrap_or_default();
@@ -110,7 +114,7 @@ pub(super) fn entry_from(value: &Value) -> Entry {
             .filter(|name| !name.is_empty())
             .map(str::to_owned)
             .collect(),
-        status: EntryStatus::parse(&text(value, "status").unwrap_or_default()),
+        status: status(value),
         started_at: started,
         updated_at: moment(value, "updated_at").unwrap_or(started),
         fencing_token: count(value, "fencing_token"),

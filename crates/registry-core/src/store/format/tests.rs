@@ -98,6 +98,25 @@ fn fields_of_a_newer_version_survive_at_every_level() {
 }
 
 #[test]
+fn all_at_once_are_the_same_as_one_by_one() {
+    let text = r#"{
+      "deployments": [
+        {"correlation_id": "a", "environment": "production", "status": "IN_PROGRESS", "started_at": "2026-01-14T12:00:00Z"},
+        {"correlation_id": "b", "environment": "staging", "status": "FAILED", "fencing_token": 12},
+        {"correlation_id": "c"}, "no record", {"correlation_id": "d", "environment": "production", "status": "ABANDONED"}],
+      "environments": {"production": {"fencing_token": 9, "queue": [{"correlation_id": "w"}]}, "idle": {}, "odd": 7},
+      "ended": [{"correlation_id": "e", "environment": "gone", "ended": {"outcome": "success", "at": "2026-01-14T12:00:00Z"}}, 7]
+    }"#;
+    let document = Document::parse(text.as_bytes()).unwrap();
+    let slots = document.slots();
+    let names: Vec<&str> = slots.keys().map(String::as_str).collect();
+    assert_eq!(names, ["", "gone", "idle", "odd", "production", "staging"]);
+    for (name, slot) in &slots {
+        assert_eq!(*slot, document.slot(name));
+    }
+}
+
+#[test]
 fn what_is_taken_out_stays_out() {
     let text = r#"{"deployments": [], "environments": {"production": {
         "reservation": {"correlation_id": "old", "granted": {"at": "2026-01-14T12:00:00.000Z"}, "lasts_ms": 120000,
