@@ -16,6 +16,7 @@ mod packaging;
 mod pictures;
 mod process;
 mod shim;
+mod soak;
 mod test;
 mod tidy;
 mod tools;
@@ -45,6 +46,12 @@ const COMMANDS: &[Command] = &[
         arguments: "",
         help: "run every test; fetches what they need beside Rust into target/tools",
         run: test::run,
+    },
+    Command {
+        name: "soak",
+        arguments: "[AREA…]",
+        help: "run for minutes what the tests try for seconds: storm, race",
+        run: soak::run,
     },
     Command {
         name: "tidy",

@@ -71,7 +71,8 @@ fn plan(tools: &[Tool], ci: bool) -> Result<Plan> {
     Ok(plan)
 }
 
-fn pass_through(mut from: impl BufRead) -> Result<Counts> {
+/// Shows the tests' output as it comes, and counts.
+pub(crate) fn pass_through(mut from: impl BufRead) -> Result<Counts> {
     let mut counts = Counts::default();
     let mut line = Vec::new();
     let mut stdout = std::io::stdout();
@@ -92,14 +93,20 @@ fn pass_through(mut from: impl BufRead) -> Result<Counts> {
     }
 }
 
+/// How many tests came to what.
 #[derive(Debug, Default, PartialEq)]
-struct Counts {
+pub(crate) struct Counts {
     passed: u64,
     failed: u64,
     skipped: u64,
 }
 
 impl Counts {
+    /// How many passed.
+    pub(crate) fn passed(&self) -> u64 {
+        self.passed
+    }
+
     /// Adds a line such as `test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 2 filtered out; finished in 0.1s`.
     fn add(&mut self, line: &str) {
         let Some(result) = line.strip_prefix("test result: ") else {

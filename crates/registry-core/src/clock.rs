@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::ops::{Add, Sub};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use time::OffsetDateTime;
@@ -215,6 +215,17 @@ pub trait Clock: Send + Sync {
     fn boot(&self) -> BootInstant;
     /// Waits, or returns early when the program is asked to stop.
     fn sleep(&self, span: Duration) -> Wake;
+
+    /// As [`Clock::sleep`], but returns early also when something outside has happened (then with [`Wake::Elapsed`]).
+    /// `happened` waits for it, no longer than it is told to, and says whether it has.
+    fn sleep_unless(&self, span: Duration, happened: &mut dyn FnMut(Duration) -> bool) -> Wake {
+        // For a clock whose sleeps take no time: what is outside gets a moment of the real one.
+        if happened(Duration::from_millis(1)) {
+            Wake::Elapsed
+        } else {
+            self.sleep(span)
+        }
+    }
 }
 
 /// The machine's clock.
@@ -250,9 +261,7 @@ impl Clock for SystemClock {
         let clock = rustix::time::ClockId::Monotonic;
         let at = rustix::time::clock_gettime(clock);
         BootInstant {
-            boot_id: std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
-                .ok()
-                .map(|id| id.trim().to_owned()),
+            boot_id: boot_id(),
             since_boot: Duration::new(
                 at.tv_sec.try_into().unwrap_or(0),
                 at.tv_nsec.try_into().unwrap_or(0),
@@ -263,6 +272,30 @@ impl Clock for SystemClock {
     fn sleep(&self, span: Duration) -> Wake {
         self.stop.wait(span)
     }
+
+    fn sleep_unless(&self, span: Duration, happened: &mut dyn FnMut(Duration) -> bool) -> Wake {
+        // How soon a stop is seen.
+        const SLICE: Duration = Duration::from_millis(100);
+        let end = self.boot().since_boot + span;
+        loop {
+            if self.stop.signal().is_some() {
+                return Wake::Stopped;
+            }
+            let left = end.saturating_sub(self.boot().since_boot);
+            if left.is_zero() || happened(left.min(SLICE)) {
+                return Wake::Elapsed;
+            }
+        }
+    }
+}
+
+// The same for as long as this process lives, and asked for at every look at a lock.
+fn boot_id() -> Option<String> {
+    static BOOT_ID: LazyLock<Option<String>> = LazyLock::new(|| {
+        let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        Some(id.trim().to_owned())
+    });
+    BOOT_ID.clone()
 }
 
 /// A clock that moves only when told to; for tests and simulations. A sleep moves it and returns at once.

@@ -25,5 +25,6 @@ mod shared;
 mod shared_trouble;
 #[path = "../../../registry-dynamodb/tests/shared/throttle.rs"]
 mod throttle;
+mod storm;
 mod wait;
 mod words;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use registry_core::clock::{Clock as _, SystemClock};
 use registry_core::store::lock::{Patience, held_by, with_lock};
@@ -15,6 +16,12 @@ fn many() -> usize {
         .ok()
         .and_then(|text| text.parse().ok())
         .unwrap_or(1000)
+}
+
+/// For tests that fill the machine: one at a time.
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// So many may be on their way to CloudFormation's answer at a time: more would only wait for a processor until AWS's time-outs
@@ -68,6 +75,7 @@ fn registered(room: &Room) -> BTreeSet<String> {
 
 #[test]
 fn of_many_that_register_one_environment_exactly_one_wins() {
+    let _alone = alone();
     let room = Room::new();
     room.stack("UPDATE_COMPLETE");
     let ran = race(&room, |number| register(number, "production", None));
@@ -87,6 +95,7 @@ fn of_many_that_register_one_environment_exactly_one_wins() {
 
 #[test]
 fn many_that_register_as_many_environments_all_get_theirs() {
+    let _alone = alone();
     let room = Room::new();
     let ran = race(&room, |number| {
         let stack = format!("Stack{number}");
@@ -122,6 +131,7 @@ fn holds_the_lock_it_is_given() {
 
 #[test]
 fn while_the_lock_holder_is_stopped_nobody_gets_a_yes_and_each_is_told_whom_it_waited_for() {
+    let _alone = alone();
     let room = Room::new();
     room.stack("UPDATE_COMPLETE");
     room.write("{\"deployments\":[]}\n");
@@ -152,6 +162,7 @@ fn while_the_lock_holder_is_stopped_nobody_gets_a_yes_and_each_is_told_whom_it_w
 
 #[test]
 fn of_two_that_ask_at_once_one_gets_a_yes() {
+    let _alone = alone();
     let room = Room::new();
     room.stack("UPDATE_COMPLETE");
     let asked: Vec<_> = (0..8)

@@ -1,4 +1,7 @@
-//! Locks in files of their own, beside what they protect: `flock` through fd-lock, with the holder's name inside.
+//! Locks in files of their own, beside what they protect: flock(2), with the holder's name inside.
+//!
+//! Whoever finds a lock taken stands in the kernel's own line for it, which serves first come, first served. Trying again after
+//! random pauses would serve those that came last first, whose pauses are still short: of a thousand at once, some came never.
 //!
 //! Never the file that gets replaced: a lock is on the inode, and a rename puts another inode under the name. The lock file
 //! is never removed, for the same reason.
@@ -7,8 +10,11 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use serde_json::{Map, Value, json};
 use thiserror::Error;
 
@@ -105,9 +111,7 @@ pub struct Held<'a> {
 impl Held<'_> {
     /// Fails when the lock file was removed or replaced under us: then somebody else may hold a lock of the same name.
     pub fn check(&self) -> io::Result<()> {
-        let ours = self.file.metadata()?;
-        let named = std::fs::metadata(self.path)?;
-        if (ours.dev(), ours.ino()) == (named.dev(), named.ino()) {
+        if is_named(self.file, self.path)? {
             Ok(())
         } else {
             Err(io::Error::other(
@@ -132,8 +136,8 @@ impl Held<'_> {
 
 /// Runs `work` while holding the exclusive lock `path`, which is created (mode 644) in an existing folder.
 ///
-/// Waits with jitter, 1 ms growing to 100 ms, until `patience` runs out. The lock ends with the closure or the process,
-/// and is not passed on to programs that are started meanwhile (`O_CLOEXEC`).
+/// Waits in line until `patience` runs out. The lock ends with the closure or the process, and is not passed on to programs
+/// that are started meanwhile (`O_CLOEXEC`).
 pub fn with_lock<T>(
     path: &Path,
     clock: &dyn Clock,
@@ -147,29 +151,70 @@ pub fn with_lock<T>(
     let mut wait = Wait::new(clock);
     loop {
         let file = open(path, true).map_err(failed)?;
-        let mut lock = fd_lock::RwLock::new(file);
-        let blocked = match lock.try_write() {
-            Ok(guard) => {
-                let held = Held {
-                    file: &guard,
-                    path,
-                    pid: std::process::id(),
-                    since: clock.now(),
-                };
-                // Made anew between open and lock: the one that bears the name now is what counts.
-                if held.check().is_ok() {
-                    // A full disk must not keep us from working: without the note others only lack our name.
-                    let _unnamed = held.note(Map::new());
-                    return Ok(work(&held));
-                }
-                false
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => true,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => false,
-            Err(error) => return Err(failed(error)),
+        let locked = match lock_now(&file).map_err(failed)? {
+            true => Some(Locked(file)),
+            false => wait.in_line(path, patience, file)?,
         };
-        wait.pause(path, patience, blocked.then(|| read_holder(path)).flatten())?;
+        // `None`, or made anew between open and lock: the one that bears the name now is what counts.
+        let Some(locked) = locked.filter(|locked| is_named(&locked.0, path).unwrap_or(false))
+        else {
+            continue;
+        };
+        let held = Held {
+            file: &locked.0,
+            path,
+            pid: std::process::id(),
+            since: clock.now(),
+        };
+        // A full disk must not keep us from working: without the note others only lack our name.
+        let _unnamed = held.note(Map::new());
+        return Ok(work(&held));
     }
+}
+
+/// The exclusive lock on a lock file; it ends with this value.
+#[derive(Debug)]
+struct Locked(File);
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        // Said aloud, and not left to the end of the descriptor: a program that is being started may have another for a moment.
+        let _ends_with_the_descriptor = flock(&self.0, FlockOperation::Unlock);
+    }
+}
+
+fn lock_now(file: &File) -> io::Result<bool> {
+    match flock(file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(true),
+        Err(Errno::WOULDBLOCK | Errno::INTR) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+// Stands in the kernel's line, on a thread of its own: flock(2) knows no time limit. Where nobody listens any more the lock is let
+// go as soon as it comes.
+fn stand_in_line(file: File) -> io::Result<Receiver<io::Result<Locked>>> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::Builder::new()
+        .name("lock".to_owned())
+        .spawn(move || {
+            let came = loop {
+                match flock(&file, FlockOperation::LockExclusive) {
+                    Ok(()) => break Ok(Locked(file)),
+                    Err(Errno::INTR) => {}
+                    Err(error) => break Err(error.into()),
+                }
+            };
+            let _nobody_listens = sender.send(came);
+        })?;
+    Ok(receiver)
+}
+
+// Whether `file` is the one that bears the name `path`.
+fn is_named(file: &File, path: &Path) -> io::Result<bool> {
+    let ours = file.metadata()?;
+    let named = std::fs::metadata(path)?;
+    Ok((ours.dev(), ours.ino()) == (named.dev(), named.ino()))
 }
 
 /// Whether somebody holds the exclusive lock `path` now, looked at with a shared try-lock that is let go at once.
@@ -180,16 +225,11 @@ pub fn held_by(path: &Path) -> io::Result<Option<Option<Holder>>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
-    let lock = fd_lock::RwLock::new(file);
-    loop {
-        match lock.try_read() {
-            Ok(_free) => return Ok(None),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                return Ok(Some(read_holder(path)));
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
+    match flock(&file, FlockOperation::NonBlockingLockShared) {
+        // Let go with the descriptor.
+        Ok(()) => Ok(None),
+        Err(Errno::WOULDBLOCK) => Ok(Some(read_holder(path))),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -230,7 +270,6 @@ struct Wait<'a> {
     begun: Duration,
     holder: Option<Holder>,
     holder_since: Duration,
-    longest: Duration,
 }
 
 impl<'a> Wait<'a> {
@@ -241,16 +280,52 @@ impl<'a> Wait<'a> {
             begun,
             holder: None,
             holder_since: begun,
-            longest: Duration::from_millis(1),
         }
     }
 
-    fn pause(
+    // Until the lock comes, patience ends, or another file bears the lock's name (`None`: begin anew).
+    fn in_line(
+        &mut self,
+        path: &Path,
+        patience: Patience,
+        file: File,
+    ) -> Result<Option<Locked>, LockError> {
+        let failed = |source| LockError::Io {
+            path: path.to_owned(),
+            source,
+        };
+        let mut pause = self.look(path, patience, read_holder(path))?;
+        let ours = file.try_clone().map_err(failed)?;
+        let line = stand_in_line(file).map_err(failed)?;
+        loop {
+            let mut came = None;
+            let wake = self.clock.sleep_unless(pause, &mut |span| {
+                came = line.recv_timeout(span).ok();
+                came.is_some()
+            });
+            if let Some(came) = came {
+                return came.map(Some).map_err(failed);
+            }
+            if wake == Wake::Stopped {
+                return Err(LockError::Stopped {
+                    path: path.to_owned(),
+                });
+            }
+            if !is_named(&ours, path).unwrap_or(false) {
+                return Ok(None);
+            }
+            pause = self.look(path, patience, read_holder(path))?;
+        }
+    }
+
+    // How long until the next look at the holder; an error when patience has ended.
+    fn look(
         &mut self,
         path: &Path,
         patience: Patience,
         holder: Option<Holder>,
-    ) -> Result<(), LockError> {
+    ) -> Result<Duration, LockError> {
+        const LOOK_EVERY: Duration = Duration::from_millis(500);
         let now = self.clock.boot().since_boot;
         // A torn or empty note says nothing about a change of holder.
         let same = match (&self.holder, &holder) {
@@ -263,28 +338,20 @@ impl<'a> Wait<'a> {
             self.holder_since = now;
         }
         let waited = now.saturating_sub(self.begun);
-        if waited >= patience.total || now.saturating_sub(self.holder_since) >= patience.same_holder
-        {
+        let behind_one = now.saturating_sub(self.holder_since);
+        let left = patience
+            .total
+            .saturating_sub(waited)
+            .min(patience.same_holder.saturating_sub(behind_one));
+        if left.is_zero() {
             return Err(LockError::Busy {
                 path: path.to_owned(),
                 holder: self.holder.clone().map(Box::new),
                 waited,
             });
         }
-        let pause = self.longest.mul_f64(0.1 + 0.9 * random_share());
-        self.longest = (self.longest * 2).min(Duration::from_millis(100));
-        match self.clock.sleep(pause) {
-            Wake::Elapsed => Ok(()),
-            Wake::Stopped => Err(LockError::Stopped {
-                path: path.to_owned(),
-            }),
-        }
+        Ok(left.min(LOOK_EVERY))
     }
-}
-
-/// Between 0 and 1; one half where the system gives no random numbers (then waiting is only less spread out).
-fn random_share() -> f64 {
-    getrandom::u32().map_or(0.5, |random| f64::from(random) / f64::from(u32::MAX))
 }
 
 #[cfg(test)]
@@ -327,12 +394,72 @@ mod tests {
             })
         };
         let error = (0..)
-            .find_map(|turn| wait.pause(&path, Patience::REGISTRY, holder(turn)).err())
+            .find_map(
+                |turn| match wait.look(&path, Patience::REGISTRY, holder(turn)) {
+                    Ok(pause) => {
+                        clock.advance(pause);
+                        None
+                    }
+                    Err(error) => Some(error),
+                },
+            )
             .unwrap();
         let LockError::Busy { waited, .. } = error else {
             panic!("{error}");
         };
         assert!((60..61).contains(&waited.as_secs()), "{waited:?}");
+    }
+
+    #[test]
+    fn those_that_wait_are_served_in_the_order_they_came() {
+        let (_folder, path) = lock_file();
+        let clock = SystemClock::default();
+        let order = std::sync::Mutex::new(Vec::new());
+        let waiting = || {
+            // Everybody in line has the file open twice, and the one that holds it once.
+            let ours = std::fs::read_dir("/proc/self/fd").unwrap();
+            ours.filter(|fd| {
+                std::fs::read_link(fd.as_ref().unwrap().path()).is_ok_and(|link| link == path)
+            })
+            .count()
+        };
+        std::thread::scope(|scope| {
+            with_lock(&path, &clock, Patience::NONE, |_| {
+                for number in 0..8 {
+                    let (path, clock, order) = (&path, &clock, &order);
+                    scope.spawn(move || {
+                        with_lock(path, clock, Patience::REGISTRY, |_| {
+                            order.lock().unwrap().push(number);
+                        })
+                        .unwrap();
+                    });
+                    // In line before the next one comes; a moment more for the step from the descriptor into the line.
+                    while waiting() < 3 + 2 * number {
+                        std::thread::yield_now();
+                    }
+                    let _woken = clock.sleep(Duration::from_millis(50));
+                }
+            })
+            .unwrap();
+        });
+        assert_eq!(order.into_inner().unwrap(), (0..8).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn one_whose_lock_file_is_replaced_leaves_the_old_line() {
+        let (_folder, path) = lock_file();
+        let clock = SystemClock::default();
+        with_lock(&path, &clock, Patience::NONE, |_| {
+            std::thread::scope(|scope| {
+                let other = scope.spawn(|| with_lock(&path, &clock, Patience::REGISTRY, |_| ()));
+                let _woken = clock.sleep(Duration::from_millis(100));
+                // A person takes the lock file of a stuck process away.
+                std::fs::remove_file(&path).unwrap();
+                File::create(&path).unwrap();
+                other.join().unwrap().unwrap();
+            });
+        })
+        .unwrap();
     }
 
     #[test]

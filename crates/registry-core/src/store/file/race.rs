@@ -4,6 +4,8 @@
 use std::collections::BTreeSet;
 use std::process::{Child, Command, Stdio};
 
+use rustix::fs::{FlockOperation, flock};
+
 use super::tests::{FOLDER, holders, register, store};
 use super::*;
 
@@ -31,8 +33,8 @@ fn goes_when_it_is_let_go() {
         ours.other_lock = Some(folder.join(format!("lock-{number}")));
     }
     fs::File::create(folder.join(format!("ready-{number}"))).unwrap();
-    let gate = fd_lock::RwLock::new(gate(&folder));
-    let open = gate.read().unwrap();
+    let open = gate(&folder);
+    flock(&open, FlockOperation::LockShared).unwrap();
     let came = match register(&ours, &prize, &format!("id-{number}")) {
         Ok(true) => GRANTED.to_owned(),
         Ok(false) => REFUSED.to_owned(),
@@ -70,8 +72,8 @@ struct Race {
 
 fn race(prize: Option<&str>, locked: bool) -> Race {
     let folder = tempfile::tempdir().unwrap();
-    let mut gate = fd_lock::RwLock::new(gate(folder.path()));
-    let shut = gate.write().unwrap();
+    let shut = gate(folder.path());
+    flock(&shut, FlockOperation::LockExclusive).unwrap();
     let racers: Vec<Child> = (0..MANY)
         .map(|number| racer(folder.path(), number, prize, locked))
         .collect();
