@@ -81,7 +81,7 @@ pub(crate) enum Taken {
     Busy(Box<View>, Box<Decision>),
 }
 
-/// One atomic step, after the dead were taken away: the hold, or why not.
+/// One atomic step: the hold, or why not. If dead holders are in the way, they are taken away and it is tried once more.
 pub(crate) fn take(
     world: &World,
     registry: &Registry,
@@ -91,18 +91,18 @@ pub(crate) fn take(
 ) -> Result<Taken, Problem> {
     let id = Some(request.correlation_id.as_str());
     let attempt = || -> Result<Decided<Registration>, Problem> {
-        View::take(registry, target, id)?.bury_the_dead(world, registry, target, id, seen, true)?;
         let ask = || registry.register(target.environment.as_str(), request, seen);
         let decided = ask()?;
-        Ok(match &decided.answer {
-            Registration::Different(entry, _) if bury_namesake(world, registry, entry, seen)? => {
-                ask()?
+        let way_is_free = match &decided.answer {
+            Registration::Different(entry, _) => bury_namesake(world, registry, entry, seen)?,
+            Registration::Refused(Standing::HeldByOther(_)) => {
+                let view = View::take(registry, target, id)?;
+                let view = view.bury_the_dead(world, registry, target, id, seen, true)?;
+                !matches!(view.standing, Standing::HeldByOther(_))
             }
-            Registration::Granted(_)
-            | Registration::Already(_)
-            | Registration::Different(..)
-            | Registration::Refused(_) => decided,
-        })
+            Registration::Granted(_) | Registration::Already(_) | Registration::Refused(_) => false,
+        };
+        Ok(if way_is_free { ask()? } else { decided })
     };
     match attempt() {
         Ok(decided) => Ok(Taken::Answered(Box::new(decided))),

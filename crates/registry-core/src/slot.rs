@@ -440,8 +440,9 @@ impl Elsewhere {
 /// Whether two names (or ARNs) are the same stack. A name without a region may be in any.
 #[must_use]
 pub fn same_stack(a: &str, b: &str) -> bool {
-    if a == b {
-        return true;
+    // Two plain names; only an ARN has a colon.
+    if a == b || !(a.contains(':') || b.contains(':')) {
+        return a == b;
     }
     let (Ok(a), Ok(b)) = (
         a.parse::<crate::ids::StackName>(),

@@ -8,6 +8,7 @@
 )]
 
 mod decision;
+mod disks;
 #[path = "../../../registry-dynamodb/tests/shared/emulator.rs"]
 mod emulator;
 mod estimate;
@@ -25,6 +26,7 @@ mod shared;
 mod shared_trouble;
 #[path = "../../../registry-dynamodb/tests/shared/throttle.rs"]
 mod throttle;
+mod stories;
 mod storm;
 mod wait;
 mod words;

@@ -112,7 +112,7 @@ impl FileStore {
     ) -> Result<(), StoreError> {
         let mut document = self.load()?;
         let before = document.slot(touches.environment);
-        let elsewhere = elsewhere(&document, touches);
+        let elsewhere = document.elsewhere(touches.environment, touches.id, touches.stacks);
         let mut after = before.clone();
         change(&mut after, &elsewhere, &self.now());
         if after == before {
@@ -173,11 +173,6 @@ pub fn lock_path(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
     PathBuf::from(name)
-}
-
-fn elsewhere(document: &Document, touches: Touches<'_>) -> Elsewhere {
-    let others = document.holds_elsewhere(touches.environment);
-    Elsewhere::among(&others, touches.id, touches.stacks)
 }
 
 fn keep_copy(path: &Path, text: &[u8]) -> io::Result<PathBuf> {

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde_json::{Map, Value, json};
 use thiserror::Error;
 
-use crate::slot::{Entry, Slot};
+use crate::slot::{Elsewhere, Entry, Slot};
 use record::{
     entry_from, entry_to, freeze_from, freeze_to, merge, reservation_from, reservation_to,
     tombstone_from, tombstone_to, waiter_from, waiter_to,
@@ -144,15 +144,19 @@ impl Document {
         slot
     }
 
-    /// Every hold of every environment but `except`, cheaper than reading all slots.
+    /// What environments other than `environment` have that touches a request of `id` for `stacks`. Only such entries are read whole:
+    /// a registry may have thousands.
     #[must_use]
-    pub fn holds_elsewhere(&self, except: &str) -> Vec<Entry> {
-        self.list(DEPLOYMENTS)
+    pub fn elsewhere(&self, environment: &str, id: Option<&str>, stacks: &[String]) -> Elsewhere {
+        let touching: Vec<Entry> = self
+            .list(DEPLOYMENTS)
             .iter()
-            .filter(|value| value.is_object() && !belongs(value, except))
-            .filter(|value| record::status(value).holds())
+            .filter(|value| value.is_object() && !belongs(value, environment))
+            .filter(|value| record::may_touch(value, id, stacks))
             .map(entry_from)
-            .collect()
+            .filter(|entry| entry.status.holds())
+            .collect();
+        Elsewhere::among(&touching, id, stacks)
     }
 
     /// Writes one environment back; everything else stays as it is, in its order.

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::clock::{BootInstant, Timestamp};
 use crate::slot::{
     Beat, Ended, Ending, Entry, EntryStatus, Freeze, HoldKind, Kept, Outcome, Process, Reservation,
-    StackBaseline, Tombstone, Unanswered, Waiter,
+    StackBaseline, Tombstone, Unanswered, Waiter, same_stack,
 };
 use crate::stack::StackStatus;
 
@@ -96,8 +96,24 @@ fn millis(span: Duration) -> u64 {
     span.as_millis().try_into().unwrap_or(u64::MAX)
 }
 
-pub(super) fn status(value: &Value) -> EntryStatus {
-    EntryStatus::parse(&text(value, "status").unwrap_or_default())
+/// Whether the entry `value` may be about `id` or one of `stacks`; `false` is certain.
+pub(super) fn may_touch(value: &Value, id: Option<&str>, stacks: &[String]) -> bool {
+    let field = |key: &str| value.get(key);
+    let is_id = match field("correlation_id") {
+        Some(Value::String(known)) => id == Some(known.as_str()),
+        // A number, say, that stands for an id.
+        Some(_) => id.is_some(),
+        None => false,
+    };
+    let is_stack = match field("stack_name") {
+        Some(Value::String(names)) => {
+            let mut names = names.split(',').map(str::trim);
+            names.any(|name| stacks.iter().any(|stack| same_stack(name, stack)))
+        }
+        Some(_) => !stacks.is_empty(),
+        None => false,
+    };
+    is_id || is_stack
 }
 
 pub(super) fn entry_from(value: &Value) -> Entry {
@@ -114,7 +130,7 @@ pub(super) fn entry_from(value: &Value) -> Entry {
             .filter(|name| !name.is_empty())
             .map(str::to_owned)
             .collect(),
-        status: status(value),
+        status: EntryStatus::parse(&text(value, "status").unwrap_or_default()),
         started_at: started,
         updated_at: moment(value, "updated_at").unwrap_or(started),
         fencing_token: count(value, "fencing_token"),
