@@ -151,9 +151,10 @@ pub fn with_lock<T>(
     let mut wait = Wait::new(clock);
     loop {
         let file = open(path, true).map_err(failed)?;
-        let locked = match lock_now(&file).map_err(failed)? {
-            true => Some(Locked(file)),
-            false => wait.in_line(path, patience, file)?,
+        let locked = if lock_now(&file).map_err(failed)? {
+            Some(Locked(file))
+        } else {
+            wait.in_line(path, patience, file)?
         };
         // `None`, or made anew between open and lock: the one that bears the name now is what counts.
         let Some(locked) = locked.filter(|locked| is_named(&locked.0, path).unwrap_or(false))

@@ -26,8 +26,9 @@ const REFUSED: &str = "refused";
 fn goes_when_it_is_let_go() {
     let own = tempfile::tempdir().unwrap();
     let folder = std::env::var_os(FOLDER).map_or_else(|| own.path().to_owned(), PathBuf::from);
-    let number = std::env::var(NUMBER).unwrap_or_else(|_| "0".to_owned());
-    let prize = std::env::var(PRIZE).unwrap_or_else(|_| format!("env-{number}"));
+    let told = |name: &str| std::env::var_os(name)?.into_string().ok();
+    let number = told(NUMBER).unwrap_or_else(|| "0".to_owned());
+    let prize = told(PRIZE).unwrap_or_else(|| format!("env-{number}"));
     let mut ours = store(&folder.join("registry"));
     if std::env::var_os(UNLOCKED).is_some() {
         ours.other_lock = Some(folder.join(format!("lock-{number}")));
