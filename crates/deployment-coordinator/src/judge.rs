@@ -73,6 +73,8 @@ impl View {
         seen: &[Seen],
         write: bool,
     ) -> Result<Self, Problem> {
+        // One that cannot be read is told of now, and not only when somebody may be dead.
+        world.leases()?;
         // No more than there are holders; a file that is changed under us cannot keep us here.
         for _ in 0..=self
             .snapshot

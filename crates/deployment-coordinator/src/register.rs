@@ -90,6 +90,8 @@ pub(crate) fn take(
     seen: &[Seen],
 ) -> Result<Taken, Problem> {
     let id = Some(request.correlation_id.as_str());
+    // One that cannot be read is told of now, and not only when somebody may be dead.
+    world.leases()?;
     let attempt = || -> Result<Decided<Registration>, Problem> {
         let ask = || registry.register(target.environment.as_str(), request, seen);
         let decided = ask()?;

@@ -1,7 +1,9 @@
 //! Locks in files of their own, beside what they protect: flock(2), with the holder's name inside.
 //!
-//! Whoever finds a lock taken stands in the kernel's own line for it, which serves first come, first served. Trying again after
-//! random pauses would serve those that came last first, whose pauses are still short: of a thousand at once, some came never.
+//! Whoever finds a lock taken stands in line for it. Trying again after random pauses would serve those that came last first, whose
+//! pauses are still short: of a thousand at once, the first came never. The kernel keeps a line of those that wait for a lock, but
+//! who comes in the moment between two holders steps in before all of them. So the line is for a second lock (`.line`), and only who
+//! has that one waits for the lock itself. The line is a courtesy: the lock alone keeps others out.
 //!
 //! Never the file that gets replaced: a lock is on the inode, and a rename puts another inode under the name. The lock file
 //! is never removed, for the same reason.
@@ -151,7 +153,8 @@ pub fn with_lock<T>(
     let mut wait = Wait::new(clock);
     loop {
         let file = open(path, true).map_err(failed)?;
-        let locked = if lock_now(&file).map_err(failed)? {
+        let at_once = !is_a_line(path) && lock_now(&file).map_err(failed)?;
+        let locked = if at_once {
             Some(Locked(file))
         } else {
             wait.in_line(path, patience, file)?
@@ -192,23 +195,44 @@ fn lock_now(file: &File) -> io::Result<bool> {
     }
 }
 
-// Stands in the kernel's line, on a thread of its own: flock(2) knows no time limit. Where nobody listens any more the lock is let
-// go as soon as it comes.
-fn stand_in_line(file: File) -> io::Result<Receiver<io::Result<Locked>>> {
+fn lock_in_time(file: &File) -> io::Result<()> {
+    loop {
+        match flock(file, FlockOperation::LockExclusive) {
+            Ok(()) => return Ok(()),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+// Stands in line, on a thread of its own: flock(2) knows no time limit. Where nobody listens any more the lock is let go as soon as
+// it comes.
+fn stand_in_line(file: File, line: File) -> io::Result<Receiver<io::Result<Locked>>> {
     let (sender, receiver) = mpsc::channel();
     std::thread::Builder::new()
         .name("lock".to_owned())
         .spawn(move || {
-            let came = loop {
-                match flock(&file, FlockOperation::LockExclusive) {
-                    Ok(()) => break Ok(Locked(file)),
-                    Err(Errno::INTR) => {}
-                    Err(error) => break Err(error.into()),
-                }
-            };
+            let came = lock_in_time(&line).and_then(|()| {
+                // The next one's turn to wait for the lock comes when this one has it.
+                let _my_turn = Locked(line);
+                lock_in_time(&file)?;
+                Ok(Locked(file))
+            });
             let _nobody_listens = sender.send(came);
         })?;
     Ok(receiver)
+}
+
+fn line_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".line");
+    PathBuf::from(name)
+}
+
+// Whether others wait for the lock: then nobody takes it in passing.
+fn is_a_line(path: &Path) -> bool {
+    let first_has_it = |file: File| flock(&file, FlockOperation::NonBlockingLockShared).is_err();
+    open(&line_of(path), false).is_ok_and(first_has_it)
 }
 
 // Whether `file` is the one that bears the name `path`.
@@ -297,7 +321,8 @@ impl<'a> Wait<'a> {
         };
         let mut pause = self.look(path, patience, read_holder(path))?;
         let ours = file.try_clone().map_err(failed)?;
-        let line = stand_in_line(file).map_err(failed)?;
+        let line = open(&line_of(path), true).map_err(failed)?;
+        let line = stand_in_line(file, line).map_err(failed)?;
         loop {
             let mut came = None;
             let wake = self.clock.sleep_unless(pause, &mut |span| {
@@ -315,7 +340,15 @@ impl<'a> Wait<'a> {
             if !is_named(&ours, path).unwrap_or(false) {
                 return Ok(None);
             }
+            let before = self.holder_since;
             pause = self.look(path, patience, read_holder(path))?;
+            if self.holder_since == before {
+                // Nothing moves: the first in line may have been stopped, and the lock be free.
+                let again = open(path, true).map_err(failed)?;
+                if lock_now(&again).map_err(failed)? {
+                    return Ok(Some(Locked(again)));
+                }
+            }
         }
     }
 
@@ -417,7 +450,7 @@ mod tests {
         let clock = SystemClock::default();
         let order = std::sync::Mutex::new(Vec::new());
         let waiting = || {
-            // Everybody in line has the file open twice, and the one that holds it once.
+            // Everybody in line has the lock file open twice, and the one that holds it once.
             let ours = std::fs::read_dir("/proc/self/fd").unwrap();
             ours.filter(|fd| {
                 std::fs::read_link(fd.as_ref().unwrap().path()).is_ok_and(|link| link == path)
@@ -444,6 +477,21 @@ mod tests {
             .unwrap();
         });
         assert_eq!(order.into_inner().unwrap(), (0..8).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn nobody_steps_in_before_those_that_wait() {
+        let (_folder, path) = lock_file();
+        let clock = SystemClock::default();
+        let line = open(&line_of(&path), true).unwrap();
+        flock(&line, FlockOperation::LockExclusive).unwrap();
+        // The lock is free, but somebody is about to take it.
+        let refused = with_lock(&path, &clock, Patience::NONE, |_| ());
+        assert!(matches!(refused, Err(LockError::Busy { .. })));
+        // If that one never does, the line is not waited for.
+        with_lock(&path, &clock, Patience::REGISTRY, |_| ()).unwrap();
+        drop(line);
+        with_lock(&path, &clock, Patience::NONE, |_| ()).unwrap();
     }
 
     #[test]
