@@ -24,9 +24,9 @@ mod raw;
 mod room;
 mod shared;
 mod shared_trouble;
-#[path = "../../../registry-dynamodb/tests/shared/throttle.rs"]
-mod throttle;
 mod stories;
 mod storm;
+#[path = "../../../registry-dynamodb/tests/shared/throttle.rs"]
+mod throttle;
 mod wait;
 mod words;
