@@ -98,9 +98,17 @@ pub(crate) fn take(
         let way_is_free = match &decided.answer {
             Registration::Different(entry, _) => bury_namesake(world, registry, entry, seen)?,
             Registration::Refused(Standing::HeldByOther(_)) => {
-                let view = View::take(registry, target, id)?;
-                let view = view.bury_the_dead(world, registry, target, id, seen, true)?;
-                !matches!(view.standing, Standing::HeldByOther(_))
+                let buried = View::take(registry, target, id)
+                    .map_err(Problem::from)
+                    .and_then(|view| view.bury_the_dead(world, registry, target, id, seen, true));
+                match buried {
+                    Ok(view) => !matches!(view.standing, Standing::HeldByOther(_)),
+                    // Who holds it is known, whatever became of the look for its death.
+                    Err(Problem::Store(StoreError::Busy { .. } | StoreError::Unavailable(_))) => {
+                        false
+                    }
+                    Err(other) => return Err(other),
+                }
             }
             Registration::Granted(_) | Registration::Already(_) | Registration::Refused(_) => false,
         };
