@@ -184,7 +184,7 @@ fn who_never_gets_through_gives_up_with_2_and_a_sentence_needs_dynalite() {
     for (operation, body) in [
         ("PutItem", CONDITION),
         ("PutItem", THROTTLED),
-        ("GetItem", THROTTLED),
+        ("BatchGetItem", THROTTLED),
     ] {
         let mischief = Mischief {
             refuse: Some((operation, body)),
@@ -208,7 +208,7 @@ fn who_never_gets_through_gives_up_with_2_and_a_sentence_needs_dynalite() {
     }
     // Who asks reads everything; `register` has its answer without.
     let mischief = Mischief {
-        refuse: Some(("BatchGetItem", THROTTLED)),
+        refuse: Some(("GetItem", THROTTLED)),
         ..Mischief::default()
     };
     let (port, _) = proxy::start(emulator.port, mischief);
