@@ -94,10 +94,12 @@ fn sentence(error: &clap::Error, command: &clap::Command) -> String {
         }
         ErrorKind::UnknownArgument => {
             let near = context(error, ContextKind::SuggestedArg);
-            let hint = if near.is_empty() {
-                String::new()
-            } else {
+            let hint = if !near.is_empty() {
                 format!("did you mean {near}? ")
+            } else if context(error, ContextKind::Usage).contains("[-- <") {
+                "what is to be run stands after --; ".to_owned()
+            } else {
+                String::new()
             };
             format!(
                 "the word {argument:?} is one too many, or an option that does not exist: {hint}{help}"

@@ -25,7 +25,9 @@ fn words_that_make_no_sense_do_nothing() {
     refused(&["run", "production"], 2, "there is no COMMAND");
     refused(&["run", "production", "--"], 2, "there is no COMMAND");
     refused(&["run", "production", "--", ""], 2, "there is no COMMAND");
-    refused(&["run", "production", "true"], 2, "\"true\"");
+    let forgotten = ["run", "production", "cdk", "deploy"];
+    refused(&forgotten, 2, "\"cdk\"");
+    refused(&forgotten, 2, "what is to be run stands after --");
     refused(&["run", "--", "true"], 2, "missing <ENV>");
     let wait = ["run", "production", "--wait", "soon", "--", "true"];
     refused(&wait, 2, "--wait is \"soon\"");
