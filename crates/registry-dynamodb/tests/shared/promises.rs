@@ -216,6 +216,48 @@ fn every_second_reply_may_be_lost_needs_dynalite() {
     assert!(lost.load(Ordering::SeqCst) >= 5);
 }
 
+const MEDDLED: &str = "meddled";
+
+/// So many writes of the environment's item by somebody else.
+fn others_write(port: u16, times: usize) {
+    let other = registry(MEDDLED, port);
+    for number in 0..times {
+        let reason = format!("{number}");
+        let freeze = (number % 2 == 0).then_some((reason.as_str(), "alice", None));
+        other.set_freeze("production", freeze).unwrap();
+    }
+}
+
+// The reply of our write is lost, others write, and only then we ask again.
+#[test]
+fn a_lost_reply_is_no_lost_lock_whatever_others_wrote_meanwhile_needs_dynalite() {
+    let few: fn(u16) = |port| others_write(port, 4);
+    // More than an item remembers.
+    let many: fn(u16) = |port| others_write(port, 12);
+    for (meddle, answer) in [(few, "granted"), (many, "already")] {
+        let Some(emulator) = dynalite() else { return };
+        registry_dynamodb::set_up(address(MEDDLED, emulator.port), &SystemClock::default())
+            .unwrap();
+        let mischief = Mischief {
+            meddle: Some(meddle),
+            ..Mischief::default()
+        };
+        let (port, lost) = proxy::start(emulator.port, mischief);
+        let ours = registry(MEDDLED, port);
+        let found = register(&ours, "production", "a", &["Stack"]);
+        assert_eq!(holder(&found), answer);
+        assert!(lost.load(Ordering::SeqCst) > 0);
+        let slot = ours.snapshot().unwrap().slots["production"].clone();
+        assert_eq!(slot.holds.len(), 1);
+        let (Registration::Granted(entry) | Registration::Already(entry)) = found else {
+            panic!("{found:?}")
+        };
+        assert_eq!(slot.holds[0].fencing_token, entry.fencing_token);
+        assert_eq!(Some(slot.last_token), entry.fencing_token);
+        assert_eq!(slot.freeze, None);
+    }
+}
+
 #[test]
 fn what_has_ended_moves_out_when_the_item_grows_needs_dynalite() {
     let Some(emulator) = dynalite() else { return };

@@ -15,6 +15,8 @@ pub(crate) struct Mischief {
     pub(crate) unconditional: bool,
     /// Every request of this operation is refused with this body, and the server never hears of it.
     pub(crate) refuse: Option<(&'static str, &'static str)>,
+    /// After the first write of an environment's item this is done to the server (its port), and then the reply is lost.
+    pub(crate) meddle: Option<fn(u16)>,
 }
 
 /// Starts the proxy; returns its port and the count of lost replies. It lives as long as the test process.
@@ -51,6 +53,8 @@ fn serve(
             client.write_all(answer.as_bytes())?;
             continue;
         }
+        let is_slot = head.to_ascii_lowercase().contains("putitem\r\n")
+            && body.windows(6).any(|part| part == b"\"SLOT\"");
         let (head, body) = if mischief.unconditional {
             without_conditions(&head, &body)
         } else {
@@ -63,6 +67,13 @@ fn serve(
         let Some((head, body)) = message(&mut BufReader::new(upstream))? else {
             return Ok(());
         };
+        if let Some(meddle) = mischief.meddle
+            && is_slot
+            && lost.fetch_add(1, Ordering::Relaxed) == 0
+        {
+            meddle(server);
+            return Ok(());
+        }
         let number = count.fetch_add(1, Ordering::Relaxed);
         if mischief.lose_one_in > 0 && number % mischief.lose_one_in == mischief.lose_one_in - 1 {
             lost.fetch_add(1, Ordering::Relaxed);

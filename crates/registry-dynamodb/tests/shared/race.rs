@@ -9,9 +9,10 @@ use std::time::Duration;
 use registry_core::clock::{Clock, SystemClock};
 use registry_core::registry::Registry;
 use registry_core::slot::{Poll, Registration};
+use registry_dynamodb::DynamoStore;
 
 use crate::emulator::dynalite;
-use crate::fixture::{ask, end, new_table, no_stack, register, store};
+use crate::fixture::{WrongClock, address, ask, end, new_table, no_stack, register};
 use crate::proxy::{self, Mischief};
 
 const CLIENTS: usize = 64;
@@ -36,7 +37,10 @@ fn clients(count: usize, table: &str, port: u16) -> Vec<Registry> {
     (0..count)
         .map(|number| {
             let off_by = if number % 2 == 0 { 3600 } else { 0 };
-            Registry::over(Box::new(store(table, port, off_by)))
+            // On a loaded machine 64 are in each other's way for longer than anybody waits in earnest.
+            let address = address(table, port).with_patience(Duration::from_secs(600));
+            let store = DynamoStore::new(address, Arc::new(WrongClock(off_by)));
+            Registry::over(Box::new(store.unwrap()))
         })
         .collect()
 }
