@@ -42,6 +42,24 @@ const AREAS: &[Area] = &[
         knobs: &[("REGISTRY_RACE", "3000")],
         tools: false,
     },
+    Area {
+        name: "shared",
+        help: "64 clients race 500 rounds for one environment of a shared registry that loses replies, and wait 500 turns",
+        package: "registry-dynamodb",
+        program: "shared",
+        tests: "race::",
+        knobs: &[("STRESS_ROUNDS", "500")],
+        tools: true,
+    },
+    Area {
+        name: "shared-processes",
+        help: "eight real processes, as on eight machines, do the same 500 rounds",
+        package: "deployment-coordinator",
+        program: "coordinator",
+        tests: "shared::",
+        knobs: &[("STRESS_ROUNDS", "500")],
+        tools: true,
+    },
 ];
 
 /// Runs the areas that are named, or all.
