@@ -60,6 +60,15 @@ const AREAS: &[Area] = &[
         knobs: &[("STRESS_ROUNDS", "500")],
         tools: true,
     },
+    Area {
+        name: "slack",
+        help: "two minutes of messages while senders and queue runners are killed and Slack fails in every way",
+        package: "slack-notifier",
+        program: "storm",
+        tests: "a_storm_loses_nothing",
+        knobs: &[("SLACK_STORM_SECONDS", "120")],
+        tools: false,
+    },
 ];
 
 /// Runs the areas that are named, or all.
