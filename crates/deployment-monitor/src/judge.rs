@@ -101,6 +101,7 @@ mod tests {
                 timestamp: Timestamp::from_seconds(at),
                 operation_id: None,
                 detailed_status: None,
+                hook: None,
             });
         }
         progress

@@ -103,6 +103,12 @@ impl Lines {
         if let Some(detail) = &event.detailed_status {
             more.push(("detailed_status", text(detail)));
         }
+        if let Some(hook) = &event.hook {
+            more.push(("hook_type", text(&hook.kind)));
+            more.push(("hook_status", text(&hook.status)));
+            let reason = hook.reason.as_deref().unwrap_or_default();
+            more.push(("hook_status_reason", text(reason)));
+        }
         let chain = progress.chain(&event.stack_id, &event.logical_id);
         if chain.len() > 1 {
             more.push(("path", text(&chain.join(" > "))));
@@ -161,6 +167,7 @@ mod tests {
             timestamp: Timestamp::from_seconds(1_768_394_096),
             operation_id: None,
             detailed_status: None,
+            hook: None,
         };
         let line = lines.event(
             Timestamp::from_seconds(1_768_394_100),

@@ -159,6 +159,49 @@ mod stories {
     }
 
     #[test]
+    fn the_words_of_a_failed_hook_reach_the_log_slack_and_the_last_line() {
+        let stage = stage();
+        let (bucket, kind) = ("AWS::S3::Bucket", "Private::Guard::Buckets");
+        let hook = Event {
+            hook: Some([kind, "HOOK_COMPLETE_FAILED", "no public buckets"].map(str::to_owned)),
+            ..Event::resource(0.02, "Logs", bucket, "CREATE_IN_PROGRESS")
+        };
+        let failed = format!("The following hook(s) failed: [{kind}]");
+        stage.aws.play(
+            "App",
+            &[
+                Event::own(0.0, "CREATE_IN_PROGRESS"),
+                Event::resource(0.01, "Logs", bucket, "CREATE_IN_PROGRESS"),
+                hook,
+                Event::resource(0.3, "Logs", bucket, "CREATE_FAILED").because(&failed),
+                Event::own(0.31, "ROLLBACK_IN_PROGRESS"),
+                Event::own(0.6, "ROLLBACK_COMPLETE"),
+            ],
+            &Play::default(),
+        );
+        let child = stage.monitor("m1", "App").spawn().unwrap();
+        assert_eq!(finish(child).code(), Some(1));
+        let told = stage.events("m1");
+        let line = told
+            .iter()
+            .find(|line| line["hook_type"] == kind)
+            .expect("the hook's event");
+        assert_eq!(line["hook_status"], "HOOK_COMPLETE_FAILED");
+        assert_eq!(line["hook_status_reason"], "no public buckets");
+        let cause = format!("{failed}; {kind} said: no public buckets");
+        let last = stage.lines("m1").pop().unwrap();
+        assert_eq!(
+            last["first_cause"],
+            format!("Logs ({bucket}) CREATE_FAILED: {cause}")
+        );
+        let in_slack = |part: &str| {
+            let all = stage.slack.all_messages();
+            all.iter().any(|message| message.text.contains(part))
+        };
+        wait("the alert", || in_slack("said: no public buckets"));
+    }
+
+    #[test]
     fn a_slack_that_hangs_does_not_hold_the_monitor_up() {
         let stage = stage();
         stage.slack.fault(Fault::new(Trouble::Hang));

@@ -6,6 +6,7 @@
 //! in its parent.
 
 mod failure;
+mod hooks;
 mod reduce;
 mod replay;
 mod rows;
@@ -22,6 +23,8 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::stack::StackStatus;
+
+use hooks::Hooks;
 
 pub use failure::{CauseKind, Failure};
 pub use replay::events_of_trace;
@@ -176,6 +179,7 @@ pub struct StackProgress {
     pub(crate) causes: failure::Causes,
     pub(crate) rollback_failure: Option<Failure>,
     pub(crate) undone: bool,
+    pub(crate) hooks: Hooks,
     pub(crate) cleanup_at: Option<Timestamp>,
     pub(crate) rollback_at: Option<Timestamp>,
 }

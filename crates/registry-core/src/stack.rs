@@ -269,6 +269,40 @@ pub struct StackEvent {
     pub operation_id: Option<String>,
     /// For example `CONFIGURATION_COMPLETE`.
     pub detailed_status: Option<String>,
+    /// What a CloudFormation Hook said about the resource; only on events that tell of one.
+    pub hook: Option<Hook>,
+}
+
+/// What a CloudFormation Hook (a check that runs before or after a resource is worked on) said, as an event tells it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Hook {
+    /// `HookType`: the hook's name, for example `Private::Guard::Buckets`.
+    pub kind: String,
+    /// `HookStatus`: `HOOK_IN_PROGRESS`, `HOOK_COMPLETE_SUCCEEDED`, `HOOK_COMPLETE_FAILED`, `HOOK_FAILED`.
+    pub status: String,
+    /// `HookStatusReason`: the hook's own words; the failed resource's event only says which hook failed.
+    pub reason: Option<String>,
+}
+
+impl Hook {
+    /// The hook of an event; `None` where it names none.
+    #[must_use]
+    pub fn of(kind: Option<&str>, status: Option<&str>, reason: Option<&str>) -> Option<Self> {
+        let kind = kind.filter(|kind| !kind.is_empty())?.to_owned();
+        Some(Self {
+            kind,
+            status: status.unwrap_or_default().to_owned(),
+            reason: reason
+                .filter(|reason| !reason.is_empty())
+                .map(str::to_owned),
+        })
+    }
+
+    /// Whether it did not let the resource pass, or could not be asked.
+    #[must_use]
+    pub fn failed(&self) -> bool {
+        self.status.ends_with("_FAILED")
+    }
 }
 
 impl StackEvent {

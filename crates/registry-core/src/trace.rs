@@ -8,6 +8,8 @@ mod rows;
 
 use thiserror::Error;
 
+use crate::stack::Hook;
+
 /// A record of what one stack did.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Trace {
@@ -36,6 +38,8 @@ pub struct TraceEvent {
     pub is_stack_event: bool,
     /// `DetailedStatus`, e.g. `CONFIGURATION_COMPLETE`, where there was one.
     pub detailed_status: Option<String>,
+    /// `HookType` with its status and reason, where the event told of a hook.
+    pub hook: Option<Hook>,
     /// `PhysicalResourceId`, where there was one.
     pub physical_id: Option<String>,
     /// `EventId`, where there was one.

@@ -4,7 +4,7 @@ use aws_sdk_cloudformation::types;
 use aws_smithy_types::DateTime;
 use registry_core::clock::Timestamp;
 use registry_core::stack::{
-    ResourceStatus, Stack, StackError, StackEvent, StackResource, StackStatus,
+    Hook, ResourceStatus, Stack, StackError, StackEvent, StackResource, StackStatus,
 };
 
 fn timestamp(at: Option<&DateTime>) -> Timestamp {
@@ -72,6 +72,11 @@ pub(crate) fn event(from: &types::StackEvent) -> StackEvent {
         timestamp: timestamp(from.timestamp()),
         operation_id: some(from.operation_id()),
         detailed_status: some(from.detailed_status().map(types::DetailedStatus::as_str)),
+        hook: Hook::of(
+            from.hook_type(),
+            from.hook_status().map(types::HookStatus::as_str),
+            from.hook_status_reason(),
+        ),
     }
 }
 

@@ -18,6 +18,10 @@ pub(super) fn say_event(event: &StackEvent, outside: &Outside<'_>) {
     if let Some(reason) = event.reason.as_deref().filter(|reason| !reason.is_empty()) {
         text += &format!(": {reason}");
     }
+    if let Some(hook) = &event.hook {
+        let reason = hook.reason.as_deref().unwrap_or("no reason given");
+        text += &format!(" [hook {} {}: {reason}]", hook.kind, hook.status);
+    }
     (outside.say)(Level::Event, &text);
 }
 

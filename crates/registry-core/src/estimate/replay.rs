@@ -107,6 +107,7 @@ pub fn events(trace: &Trace) -> Vec<StackEvent> {
             timestamp: began + Duration::from_secs_f64(event.seconds.max(0.0)),
             operation_id: None,
             detailed_status: event.detailed_status.clone(),
+            hook: None,
         })
         .collect()
 }

@@ -309,6 +309,7 @@ impl LongPast {
                 timestamp: at(seconds),
                 operation_id: None,
                 detailed_status: None,
+                hook: None,
             });
         };
         for number in 0..operations {

@@ -6,6 +6,7 @@ use crate::clock::Timestamp;
 use crate::stack::{ResourcePhase, STACK_TYPE, StackEvent, StackStatus, StatusClass};
 
 use super::failure::{self, CauseKind, Causes, Change, Failure};
+use super::hooks::Hooks;
 use super::{
     Action, Happening, OperationKind, Outcome, Pass, PastAttempt, Phase, ResourceRow, StackNode,
     StackProgress,
@@ -57,6 +58,7 @@ impl StackProgress {
         self.ended_at = None;
         self.events = 0;
         self.causes = Causes::default();
+        self.hooks = Hooks::default();
         self.rollback_failure = None;
         self.undone = false;
         self.cleanup_at = None;
@@ -262,6 +264,7 @@ impl StackProgress {
     }
 
     fn apply_resource(&mut self, event: &StackEvent, stack: &Arc<str>, told: &mut Vec<Happening>) {
+        self.hooks.note(event);
         let pass = self.pass_of(stack);
         let at = self.row_for(event, stack, pass);
         let outcome = outcome_of(event);
@@ -368,7 +371,8 @@ impl StackProgress {
             return;
         };
         let chain = self.chain(&event.stack_id, &event.logical_id);
-        let failure = Failure::of(event, kind, chain);
+        let mut failure = Failure::of(event, kind, chain);
+        self.hooks.explain(&mut failure);
         // A nested stack rolls back before its parent has even noticed; the root's own phase does not matter here.
         match pass {
             Pass::Forward => {

@@ -47,6 +47,7 @@ pub fn events_of_trace(trace: &Trace, stack_id: &str, epoch: Timestamp) -> Vec<S
                 timestamp,
                 operation_id: None,
                 detailed_status: event.detailed_status.clone(),
+                hook: event.hook.clone(),
             }
         })
         .collect()

@@ -35,6 +35,7 @@ fn event(number: usize, seconds: i64, stack: &str, words: Words<'_>) -> StackEve
         timestamp: Timestamp::from_seconds(1_700_000_000 + seconds),
         operation_id: None,
         detailed_status: None,
+        hook: None,
     }
 }
 

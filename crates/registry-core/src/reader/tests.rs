@@ -70,6 +70,7 @@ fn event(
         timestamp: Timestamp::from_seconds(1_700_000_000 + seconds),
         operation_id: None,
         detailed_status: None,
+        hook: None,
     }
 }
 

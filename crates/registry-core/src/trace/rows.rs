@@ -6,6 +6,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::{TraceError, TraceEvent};
+use crate::stack::Hook;
 
 /// All events of a text, in the order they happened as far as the text tells.
 pub(super) fn read(text: &str) -> Result<Vec<TraceEvent>, TraceError> {
@@ -138,6 +139,7 @@ impl OwnRow {
             reason: self.reason,
             is_stack_event: self.stack_event,
             detailed_status: self.detailed_status,
+            hook: None,
             physical_id: self.physical_id,
             event_id: self.event_id,
         })
@@ -157,6 +159,9 @@ struct AwsRow {
     resource_status: String,
     resource_status_reason: Option<String>,
     detailed_status: Option<String>,
+    hook_type: Option<String>,
+    hook_status: Option<String>,
+    hook_status_reason: Option<String>,
 }
 
 impl AwsRow {
@@ -186,6 +191,11 @@ impl AwsRow {
                 .filter(|reason| !reason.is_empty()),
             is_stack_event,
             detailed_status: self.detailed_status,
+            hook: Hook::of(
+                self.hook_type.as_deref(),
+                self.hook_status.as_deref(),
+                self.hook_status_reason.as_deref(),
+            ),
             physical_id,
             event_id: self.event_id,
         })

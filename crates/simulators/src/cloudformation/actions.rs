@@ -301,6 +301,10 @@ fn event(xml: &mut Xml, world: &World, live: &Live, happened: &Happened, asked: 
         .text("ResourceStatus", &happened.status);
     xml.maybe("ResourceStatusReason", happened.reason.as_deref());
     xml.maybe("DetailedStatus", happened.detailed_status.as_deref());
+    if let Some([kind, status, reason]) = &happened.hook {
+        xml.text("HookType", kind).text("HookStatus", status);
+        xml.text("HookStatusReason", reason);
+    }
 }
 
 fn describe_stack_resources(world: &World, asked: &Asked<'_>) -> Result<String, AwsError> {

@@ -20,6 +20,7 @@ pub(super) struct Happened {
     pub(super) status: String,
     pub(super) reason: Option<String>,
     pub(super) detailed_status: Option<String>,
+    pub(super) hook: Option<[String; 3]>,
     pub(super) event_id: String,
     /// Which of the stack's operations; a rollback is one of its own.
     pub(super) operation: u64,

@@ -144,6 +144,7 @@ fn happened(operation: u64, step: u64, start: Timestamp, index: u64) -> Happened
         status,
         reason: (step == 0).then(|| "User Initiated".to_owned()),
         detailed_status: None,
+        hook: None,
         event_id: format!("old-{index:08}"),
         operation,
     }

@@ -190,6 +190,9 @@ pub struct Event {
     /// `PhysicalResourceId`; absent: made up, and missing on a resource's first `CREATE_IN_PROGRESS`, as AWS does.
     #[serde(default)]
     pub physical_id: Option<String>,
+    /// What a hook said: `[HookType, HookStatus, HookStatusReason]`.
+    #[serde(default)]
+    pub hook: Option<[String; 3]>,
     /// The name of the nested stack that this resource is; its ARN becomes the `PhysicalResourceId`.
     #[serde(default)]
     pub nested: Option<String>,

@@ -103,6 +103,10 @@ fn from_recorded(event: &TraceEvent, stack: &str) -> Event {
         status: event.status.clone(),
         reason: event.reason.clone(),
         detailed_status: event.detailed_status.clone(),
+        hook: event
+            .hook
+            .clone()
+            .map(|hook| [hook.kind, hook.status, hook.reason.unwrap_or_default()]),
         physical_id: event
             .physical_id
             .clone()
@@ -195,6 +199,7 @@ fn ended(event: &Event, at: f64, cancelled: bool) -> Event {
         status,
         reason,
         detailed_status: None,
+        hook: None,
         ..event.clone()
     }
 }

@@ -403,6 +403,7 @@ impl World {
             status: event.status,
             reason: event.reason,
             detailed_status: event.detailed_status,
+            hook: event.hook,
             event_id,
             operation: previous + u64::from(begins),
         };

@@ -35,6 +35,7 @@ fn events(lines: &[&str]) -> Vec<StackEvent> {
                 timestamp: base() + Duration::from_secs_f64(at),
                 operation_id: None,
                 detailed_status: None,
+                hook: None,
             }
         })
         .collect()
