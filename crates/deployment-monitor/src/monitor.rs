@@ -435,3 +435,6 @@ impl StackSource for Beating<'_> {
         self.source.template(stack)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -72,6 +72,43 @@ mod stories {
     }
 
     #[test]
+    fn refused_credentials_are_read_from_the_chain_again() {
+        for trouble in [
+            Fault::new(Trouble::ExpiredToken),
+            Fault::error("InvalidClientTokenId"),
+        ] {
+            let stage = stage();
+            stage
+                .aws
+                .event("App", Event::own(0.0, "CREATE_IN_PROGRESS"));
+            // Says each time that it was asked.
+            let asked = stage.path("asked");
+            let config = format!(
+                "[default]\ncredential_process = sh -c \"echo >> {}; echo '{}'\"\n",
+                asked.display(),
+                r#"{\"Version\":1,\"AccessKeyId\":\"AKIDEXAMPLE\",\"SecretAccessKey\":\"x\"}"#,
+            );
+            let file = stage.path("aws-config");
+            registry_core::store::atomic::write(&file, config.as_bytes(), 0o600).unwrap();
+            let times = || std::fs::read(&asked).map_or(0, |lines| lines.len());
+            let child = stage
+                .monitor("m1", "App")
+                .env_remove("AWS_ACCESS_KEY_ID")
+                .env_remove("AWS_SECRET_ACCESS_KEY")
+                .env("AWS_CONFIG_FILE", &file)
+                .spawn()
+                .unwrap();
+            stage.wait_for_line("m1", |line| line["level"] == "EVENT");
+            assert_eq!(times(), 1, "good credentials are kept");
+            stage.aws.fault(trouble);
+            wait("the chain to be read again", || times() >= 3);
+            stage.aws.clear_faults();
+            stage.aws.event("App", Event::own(0.0, "CREATE_COMPLETE"));
+            assert_eq!(finish(child).code(), Some(0));
+        }
+    }
+
+    #[test]
     fn a_network_that_is_cut_is_waited_for() {
         let stage = stage();
         let trace = trace(OPERATION);

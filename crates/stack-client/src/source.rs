@@ -30,7 +30,7 @@ pub struct Caller {
 pub struct AwsStacks {
     region: Option<String>,
     runtime: Runtime,
-    // Made at the first question, and made anew after credentials expired, so that the chain is read again.
+    // Made at the first question, and made anew after credentials were refused, so that the chain is read again.
     session: Mutex<Option<Session>>,
 }
 
@@ -117,16 +117,26 @@ impl AwsStacks {
             Err(error) => match classify(action, &error) {
                 Failure::NoSuchStack => Ok(None),
                 Failure::Error(error) => {
-                    if matches!(
-                        error,
-                        StackError::Expired { .. } | StackError::NoCredentials { .. }
-                    ) {
+                    if is_about_credentials(&error) {
                         *self.session.lock().unwrap_or_else(PoisonError::into_inner) = None;
                     }
                     Err(error)
                 }
             },
         }
+    }
+}
+
+// Keys that were rotated under us are "denied", not "expired": InvalidClientTokenId.
+fn is_about_credentials(error: &StackError) -> bool {
+    match error {
+        StackError::NoCredentials { .. }
+        | StackError::Expired { .. }
+        | StackError::Denied { .. } => true,
+        StackError::Throttled { .. }
+        | StackError::Unreachable { .. }
+        | StackError::Nonsense { .. }
+        | StackError::Invalid { .. } => false,
     }
 }
 
