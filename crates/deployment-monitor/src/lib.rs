@@ -24,6 +24,8 @@ mod summary;
 mod watch;
 
 use std::ffi::OsString;
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
 
 use command_line::{Arguments as _, Console, Context, Status};
 
@@ -47,10 +49,11 @@ pub fn main_with(words: Vec<OsString>) -> Status {
             Err(status) => status,
         };
     }
-    let arguments = match args::WatchArguments::read_from(words) {
+    let arguments = match args::WatchArguments::read_from(words.clone()) {
         Ok(arguments) => arguments,
         Err(status) => return status,
     };
+    bear_the_scripts_name(&words);
     let mut context = match Context::load() {
         Ok(context) => context,
         Err(error) => {
@@ -64,5 +67,24 @@ pub fn main_with(words: Vec<OsString>) -> Status {
             context.console.error(&error.to_string());
             Status::CannotTell
         }
+    }
+}
+
+// People look for a monitor with `pgrep -f deployment-monitor.sh`, however it was started. Started under its own name it becomes
+// itself once more under that one; where that cannot be done it goes on as it is.
+fn bear_the_scripts_name(words: &[OsString]) {
+    let mut words = words.iter();
+    let borne = words
+        .next()
+        .is_some_and(|name| name.to_string_lossy().ends_with(supervisor::ARGV0));
+    if borne {
+        return;
+    }
+    if let Ok(program) = std::env::current_exe() {
+        // Returns only when it failed.
+        let _error = Command::new(program)
+            .arg0(supervisor::ARGV0)
+            .args(words)
+            .exec();
     }
 }

@@ -147,7 +147,14 @@ pub(crate) fn failed(progress: &StackProgress, status: &StackStatus, stack: &Sta
 
 /// What the stack is doing now, as a sentence's beginning: `the stack is rolling back`.
 pub(crate) fn phase(phase: Phase) -> String {
-    format!("the stack is {}", phase.words())
+    let doing = match phase {
+        Phase::Creating => "being created",
+        Phase::Updating => "being updated",
+        Phase::Importing => "taking resources in",
+        Phase::Deleting => "being deleted",
+        Phase::NotBegun | Phase::CleaningUp | Phase::RollingBack | Phase::Ended => phase.words(),
+    };
+    format!("the stack is {doing}")
 }
 
 fn listed(names: &[String]) -> String {

@@ -397,6 +397,11 @@ mod stories {
             "{told}"
         );
         let pid = holder(&stage.registry_dir("m1"), "m1", "App").unwrap();
+        assert_eq!(pid, first.id());
+        // What `pgrep -f deployment-monitor.sh` and `pgrep deployment-mon` look at; it was started under its own name.
+        let seen = |what| std::fs::read_to_string(format!("/proc/{pid}/{what}")).unwrap();
+        assert!(seen("cmdline").starts_with("deployment-monitor.sh\0m1\0App\0"));
+        assert_eq!(seen("comm"), "deployment-moni\n");
         kill(pid, Signal::TERM);
         assert_eq!(finish(first).code(), Some(0));
         assert_eq!(stage.lines("m1").pop().unwrap()["outcome"], "stopped");

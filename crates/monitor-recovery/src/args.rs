@@ -1,6 +1,6 @@
 //! The words of the command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Parser;
@@ -79,20 +79,37 @@ impl RecoveryArguments {
             .duration(&RECOVERY_INTERVAL)
             .map_err(|error| error.to_string())?;
         let path = settings.variable("PATH");
+        let log_file = self
+            .log_file
+            .clone()
+            .filter(|path| !path.as_os_str().is_empty())
+            .unwrap_or_else(|| PathBuf::from(MONITOR_LOG));
+        check_folder(&log_file)?;
         Ok(Plan {
             spec: MonitorSpec {
                 program: find_program(path.as_deref()).map_err(|error| error.to_string())?,
                 id,
                 stacks: StackName::parse_list(&stack).map_err(told)?,
                 channel: self.channel.clone().filter(|channel| !channel.is_empty()),
-                log_file: self
-                    .log_file
-                    .clone()
-                    .filter(|path| !path.as_os_str().is_empty())
-                    .unwrap_or_else(|| PathBuf::from(MONITOR_LOG)),
+                log_file,
                 registry_dir: settings.path(&REGISTRY_DIR),
             },
             interval,
         })
     }
+}
+
+// A monitor whose log cannot be made ends at once, each time.
+fn check_folder(log_file: &Path) -> Result<(), String> {
+    let folder = log_file
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    if folder.is_dir() && !log_file.is_dir() {
+        return Ok(());
+    }
+    Err(format!(
+        "the monitor's log file {} cannot be written: there is no such folder, or it is a folder itself (create its folder first, or give another LOG_FILE)",
+        log_file.display()
+    ))
 }

@@ -272,6 +272,13 @@ fn a_second_recovery_is_refused_and_the_monitor_outlives_the_first() {
     );
     recovery.kill().unwrap();
     recovery.wait().unwrap();
+    assert_eq!(holder(&stage.registry_dir("m1"), "m1", "App"), Some(pid));
+    // The next recovery looks after a monitor that it did not start.
+    let mut next = programs.recovery(&stage, "m1").spawn().unwrap();
+    kill(pid, Signal::KILL);
+    let pid = wait_for_another(&stage, "m1", pid);
+    next.kill().unwrap();
+    next.wait().unwrap();
     stage.aws.event("App", Event::own(0.0, "CREATE_COMPLETE"));
     stage.wait_for_line("m1", |line| line["outcome"] == "deployed");
     wait("the monitor's end", || {
@@ -280,4 +287,26 @@ fn a_second_recovery_is_refused_and_the_monitor_outlives_the_first() {
     // A session of its own: nobody's signal reaches it by way of recovery.
     let over = programs.recovery(&stage, "m1").spawn().unwrap();
     assert_eq!(finish(over).code(), Some(0));
+}
+
+#[test]
+fn a_log_that_cannot_be_made_is_one_sentence_and_no_crash_loop() {
+    let programs = Programs::new();
+    let stage = Stage::new(programs.monitor());
+    for log in ["nowhere/m.log", "."] {
+        let told = stage
+            .command(&programs.folder.path().join("monitor-recovery"), "m1")
+            .args(["m1", "App", "", log])
+            .output()
+            .unwrap();
+        let err = String::from_utf8(told.stderr).unwrap();
+        assert_eq!(told.status.code(), Some(2), "{err}");
+        assert!(err.contains("create its folder first"), "{err}");
+        assert_eq!(err.lines().count(), 1, "{err}");
+    }
+    assert_eq!(
+        std::fs::read_dir(stage.folder.path()).unwrap().count(),
+        0,
+        "nothing is left behind"
+    );
 }

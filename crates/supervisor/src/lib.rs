@@ -16,5 +16,5 @@ mod window;
 pub use beat::Beat;
 pub use keeper::{End, Keeper, Report};
 pub use life::Life;
-pub use spec::{MonitorSpec, StartError, find_program};
+pub use spec::{ARGV0, MonitorSpec, StartError, find_program};
 pub use streams::is_standard_stream;

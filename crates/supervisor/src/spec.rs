@@ -13,8 +13,8 @@ use thiserror::Error;
 
 use crate::files;
 
-/// `argv[0]` of every monitor that is started here, so that `pgrep -f "deployment-monitor.sh"` finds it.
-const ARGV0: &str = "deployment-monitor.sh";
+/// `argv[0]` of every monitor, so that `pgrep -f "deployment-monitor.sh"` finds it.
+pub const ARGV0: &str = "deployment-monitor.sh";
 
 /// The program's name on disk.
 const PROGRAM: &str = "deployment-monitor";
