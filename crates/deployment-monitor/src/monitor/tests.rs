@@ -51,11 +51,11 @@ impl Aws {
             .filter(move |event| event.timestamp <= now)
     }
 
-    fn answer<T>(&self, value: T) -> Result<Observed<T>, StackError> {
-        Ok(Observed {
+    fn answer<T>(&self, value: T) -> Observed<T> {
+        Observed {
             value,
             server_time: Some(Timestamp::from_seconds(self.clock.now().seconds())),
-        })
+        }
     }
 }
 
@@ -66,7 +66,7 @@ impl StackSource for Aws {
         let status = own
             .last()
             .map_or("CREATE_COMPLETE", |event| event.status.as_str());
-        self.answer(StackState::Exists(Box::new(Stack {
+        Ok(self.answer(StackState::Exists(Box::new(Stack {
             id: ID.parse().unwrap(),
             name: "App".to_owned(),
             status: StackStatus::parse(status),
@@ -76,7 +76,7 @@ impl StackSource for Aws {
             tags: BTreeMap::new(),
             root_id: None,
             last_operations: Vec::new(),
-        })))
+        }))))
     }
 
     fn events(
@@ -89,10 +89,10 @@ impl StackSource for Aws {
         let mut newest_first: Vec<StackEvent> = self.so_far().cloned().collect();
         newest_first.reverse();
         let more = newest_first.len() > skip + PAGE;
-        self.answer(EventsPage {
+        Ok(self.answer(EventsPage {
             events: newest_first.into_iter().skip(skip).take(PAGE).collect(),
             next: more.then(|| (skip + PAGE).to_string()),
-        })
+        }))
     }
 
     fn resources(&self, _: &StackName) -> Result<Vec<StackResource>, StackError> {
