@@ -29,9 +29,13 @@ impl Face {
     /// Says one line.
     pub(crate) fn say(&mut self, level: Level, text: &str) {
         if let Some(live) = &mut self.live {
-            live.remember(text);
+            live.remember(level, text);
             return;
         }
+        self.print(level, text);
+    }
+
+    fn print(&self, level: Level, text: &str) {
         let level = match level {
             Level::Info | Level::Event => console::Level::Info,
             Level::Success => console::Level::Success,
@@ -64,8 +68,8 @@ impl Face {
     /// Leaves the terminal as it was; the last words stay.
     pub(crate) fn leave(&mut self) {
         if let Some(live) = self.live.take() {
-            for line in live.leave() {
-                self.console.info(&line);
+            for (level, line) in live.leave() {
+                self.print(level, &line);
             }
         }
     }

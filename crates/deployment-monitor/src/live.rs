@@ -16,6 +16,7 @@ use registry_core::progress::Counts;
 use registry_core::text::{one_line, shorten};
 
 use crate::estimating::Estimator;
+use crate::lines::Level;
 use crate::watch::StackWatch;
 
 /// Rows of the viewport; a smaller terminal gets fewer.
@@ -23,6 +24,9 @@ const HEIGHT: u16 = 18;
 
 /// The newest lines that are shown below the table.
 const REMEMBERED: usize = 5;
+
+/// A terminal of fewer columns shows no resource types: the names need the room.
+const ROOM_FOR_TYPES: u16 = 100;
 
 /// Columns of a resource's bar.
 const BAR: usize = 12;
@@ -78,7 +82,7 @@ impl View {
 /// The live table on this process's terminal.
 pub(crate) struct Live {
     terminal: Terminal<CrosstermBackend<Stderr>>,
-    recent: VecDeque<String>,
+    recent: VecDeque<(Level, String)>,
 }
 
 impl Live {
@@ -106,8 +110,8 @@ impl Live {
     }
 
     /// Shows a line among the newest.
-    pub(crate) fn remember(&mut self, text: &str) {
-        self.recent.push_back(one_line(text));
+    pub(crate) fn remember(&mut self, level: Level, text: &str) {
+        self.recent.push_back((level, one_line(text)));
         while self.recent.len() > REMEMBERED {
             self.recent.pop_front();
         }
@@ -115,7 +119,7 @@ impl Live {
 
     /// Draws; `false`: the terminal cannot be drawn on any more. A terminal that was resized is drawn anew by ratatui.
     pub(crate) fn draw(&mut self, views: &[View], pause: Duration) -> bool {
-        let recent: Vec<&str> = self.recent.iter().map(String::as_str).collect();
+        let recent: Vec<&str> = self.recent.iter().map(|(_, text)| text.as_str()).collect();
         self.terminal
             .draw(|frame| {
                 let area = frame.area();
@@ -125,9 +129,12 @@ impl Live {
     }
 
     /// Leaves the terminal; returns the newest lines, which the table has covered.
-    pub(crate) fn leave(mut self) -> Vec<String> {
+    pub(crate) fn leave(mut self) -> Vec<(Level, String)> {
+        let top = self.terminal.get_frame().area().as_position();
         // Nothing can be done about a terminal that is gone.
         let _cleared = self.terminal.clear();
+        // Clearing leaves the cursor where it was, in the middle of a line.
+        let _moved = self.terminal.set_cursor_position(top);
         let _shown = self.terminal.show_cursor();
         self.recent.into_iter().collect()
     }
@@ -199,7 +206,11 @@ fn table(view: &View, area: Rect, buffer: &mut Buffer) -> Rect {
         Layout::vertical([Constraint::Length(height), Constraint::Fill(1)]).areas(area);
     let widths = [
         Constraint::Fill(3),
-        Constraint::Fill(2),
+        if area.width < ROOM_FOR_TYPES {
+            Constraint::Length(0)
+        } else {
+            Constraint::Fill(2)
+        },
         Constraint::Length(12),
         Constraint::Length(8),
         Constraint::Length(16),
