@@ -9,6 +9,7 @@
 )]
 
 mod backtest;
+mod bench;
 mod demo;
 mod durations;
 mod install;
@@ -88,6 +89,12 @@ const COMMANDS: &[Command] = &[
         arguments: "[NAME…]",
         help: "draw the pages people see in headless Chromium: light, dark, phone and paper; into target/pictures",
         run: pictures::run,
+    },
+    Command {
+        name: "bench",
+        arguments: "[AREA…]",
+        help: "measure the released programs, beside the scripts' way and the floor, into docs/benchmarks.md",
+        run: bench::run,
     },
     Command {
         name: "durations",

@@ -1,0 +1,25 @@
+//! What can be measured. A new area is a file here and a line in [`AREAS`].
+
+mod programs;
+
+use anyhow::Result;
+
+use crate::Bench;
+use crate::page::Section;
+
+/// One area: `cargo xtask bench NAME`.
+pub(crate) struct Area {
+    /// Its name.
+    pub(crate) name: &'static str,
+    /// What it measures.
+    pub(crate) help: &'static str,
+    /// Measures it.
+    pub(crate) measure: fn(&Bench) -> Result<Section>,
+}
+
+/// All of them, in the order of the page.
+pub(crate) const AREAS: &[Area] = &[Area {
+    name: "programs",
+    help: "each program's main job as a whole process, the scripts' way, and the floor",
+    measure: programs::measure,
+}];
