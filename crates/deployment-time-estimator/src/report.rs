@@ -22,13 +22,17 @@ use crate::{Outcome, Tool};
 use summary::Summary;
 
 pub(crate) fn run(tool: &Tool, words: &ReportWords) -> Outcome {
-    let summary = match &words.trace {
-        Some(file) => of_trace(file)?,
-        None => of_history(tool, words)?,
+    let found = match &words.trace {
+        Some(file) => of_trace(file),
+        None => of_history(tool, words),
     };
-    let summary = match summary {
-        Ok(summary) => summary,
-        Err(nothing) => {
+    let summary = match found {
+        Ok(Ok(summary)) => summary,
+        Err(why) if words.format == Format::Json => {
+            return Ok(tool.cannot_tell(serde_json::json!({}), &why));
+        }
+        Err(why) => return Err(why),
+        Ok(Err(nothing)) => {
             tool.context.console.warning(&nothing);
             return Ok(match words.format {
                 Format::Text => Status::No,

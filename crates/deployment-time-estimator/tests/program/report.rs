@@ -50,6 +50,27 @@ fn a_report_shows_deployments_causes_and_the_critical_path() {
     );
 }
 
+#[test]
+fn a_trace_that_cannot_be_read_is_told_on_stderr_and_in_the_json() {
+    let bench = Bench::new();
+    let folder = tempfile::tempdir().unwrap();
+    let damaged = folder.path().join("damaged.jsonl");
+    std::fs::write(&damaged, "{\"events\": ").unwrap();
+    for (file, expected) in [
+        (folder.path().join("missing.jsonl"), "could not be read"),
+        (damaged, "damaged.jsonl"),
+    ] {
+        let words = ["report", "--trace", file.to_str().unwrap()];
+        let text = bench.run(&words);
+        assert_eq!((text.status, text.stdout.as_str()), (2, ""));
+        assert!(text.stderr.contains(expected), "{}", text.stderr);
+        let json = bench.run(&[words.as_slice(), &["--format", "json"]].concat());
+        assert_eq!((json.status, &json.stderr), (2, &text.stderr));
+        let why = json.json()["error"].as_str().unwrap().to_owned();
+        assert!(json.stderr.contains(&why), "{why}: {}", json.stderr);
+    }
+}
+
 /// A history with the one operation, whose first resource is called `id`; `update` has told of it as `deploy-1` and of another
 /// deployment, of which nothing more is known, as `deploy-0`.
 fn history(stack: &str, id: &str, cause: &str) -> String {
