@@ -1,23 +1,13 @@
 //! `cargo xtask bench [AREA…]`: builds what is released, and measures it into `docs/benchmarks.md`.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
-use crate::process::{cargo, metadata, root, target_directory};
-use crate::shim::PROGRAMS;
+use crate::process::{build_programs, metadata, root, succeeds, target_directory};
 use crate::tools;
 
 pub(crate) fn run(arguments: &[String]) -> Result<bool> {
     let target = target_directory(&metadata()?)?;
-    let mut build = cargo();
-    build.args(["build", "--release", "--locked", "-p", "bench"]);
-    for program in PROGRAMS {
-        build.args(["-p", program]);
-    }
-    if !build
-        .status()
-        .context("cargo could not be started")?
-        .success()
-    {
+    if !succeeds(build_programs().args(["--release", "--locked", "-p", "bench"]))? {
         return Ok(false);
     }
     let built = target.join("release");
@@ -30,11 +20,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<bool> {
             Err(why) => eprintln!("what needs {} cannot be measured: {why}", tool.variable),
         }
     }
-    let measured = bench
+    bench
         .args(arguments)
         .env("BENCH_PROGRAMS", &built)
-        .env("BENCH_PAGE", root().join("docs/benchmarks.md"))
-        .status()
-        .context("the benchmark could not be started")?;
-    Ok(measured.success())
+        .env("BENCH_PAGE", root().join("docs/benchmarks.md"));
+    succeeds(&mut bench)
 }

@@ -18,11 +18,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<bool> {
     if !install::run(&words)? {
         return Ok(false);
     }
-    let played = process::cargo()
-        .args(["run", "--quiet", "--package", "demo", "--", "--folder"])
+    let mut play = process::cargo();
+    play.args(["run", "--quiet", "--package", "demo", "--", "--folder"])
         .arg(&folder)
-        .args(arguments)
-        .status()
-        .context("cargo could not be started")?;
-    Ok(played.success())
+        .args(arguments);
+    process::succeeds(&mut play)
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use crate::packaging::{VERSION_VARIABLE, version};
-use crate::process::{cargo, metadata, target_directory, variable};
+use crate::process::{build_programs, metadata, succeeds, target_directory, variable};
 use crate::shim::{self, PROGRAMS};
 
 #[derive(Debug, Default, PartialEq)]
@@ -24,19 +24,11 @@ pub(crate) fn run(arguments: &[String]) -> Result<bool> {
         Some(folder) => folder,
         None => cargo_bin()?,
     };
-    let mut build = cargo();
-    build.arg("build");
+    let mut build = build_programs();
     if !wish.debug {
         build.arg("--release").env(VERSION_VARIABLE, version()?);
     }
-    for program in PROGRAMS {
-        build.args(["-p", program]);
-    }
-    if !build
-        .status()
-        .context("cargo could not be started")?
-        .success()
-    {
+    if !succeeds(&mut build)? {
         return Ok(false);
     }
     let built = target_directory(&metadata()?)?.join(if wish.debug { "debug" } else { "release" });

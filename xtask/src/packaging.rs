@@ -5,7 +5,9 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::process::{cargo, metadata, output, root, target_directory, variable};
+use crate::process::{
+    build_programs, cargo, metadata, output, root, succeeds, target_directory, variable,
+};
 use crate::shim::{self, PROGRAMS};
 
 /// What tells the programs their version at compile time; see `command_line::VERSION`.
@@ -99,9 +101,9 @@ pub(crate) fn dist(arguments: &[String]) -> Result<bool> {
 }
 
 fn build(built: &Path, target: &str, version: &str) -> Result<bool> {
-    let mut build = cargo();
+    let mut build = build_programs();
     build
-        .args(["build", "--release", "--locked", "--target", target])
+        .args(["--release", "--locked", "--target", target])
         .arg("--target-dir")
         .arg(built)
         .env(VERSION_VARIABLE, version)
@@ -114,9 +116,6 @@ fn build(built: &Path, target: &str, version: &str) -> Result<bool> {
                 root().display()
             ),
         );
-    for program in PROGRAMS {
-        build.args(["-p", program]);
-    }
     succeeds(&mut build)
 }
 
@@ -189,13 +188,6 @@ fn packaging() -> Command {
         ])
         .arg(root());
     command
-}
-
-fn succeeds(command: &mut Command) -> Result<bool> {
-    let status = command.status();
-    Ok(status
-        .with_context(|| format!("{command:?} could not be started"))?
-        .success())
 }
 
 #[cfg(test)]

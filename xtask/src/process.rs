@@ -5,6 +5,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
+use crate::shim::PROGRAMS;
+
 /// The root of the workspace.
 pub(crate) fn root() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -29,6 +31,24 @@ pub(crate) fn cargo() -> Command {
         }
     }
     command
+}
+
+/// `cargo build` of the seven programs; how is the caller's.
+pub(crate) fn build_programs() -> Command {
+    let mut build = cargo();
+    build.arg("build");
+    for program in PROGRAMS {
+        build.args(["-p", program]);
+    }
+    build
+}
+
+/// Runs a command that talks to the person itself; whether it ended well.
+pub(crate) fn succeeds(command: &mut Command) -> Result<bool> {
+    let status = command.status();
+    Ok(status
+        .with_context(|| format!("{command:?} could not be started"))?
+        .success())
 }
 
 /// An environment variable; an empty one counts as not set.

@@ -255,6 +255,47 @@ mod tests {
         }
     }
 
+    /// A link between documents leads nowhere where its end stays behind in the repository.
+    #[test]
+    fn every_link_leads_into_the_archive() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let mut items = BTreeMap::new();
+        documents(&root, &mut items).unwrap();
+        let mut followed = 0;
+        for (name, item) in &items {
+            if Path::new(name)
+                .extension()
+                .is_none_or(|ending| ending != "md")
+            {
+                continue;
+            }
+            let text = std::str::from_utf8(&item.bytes).unwrap();
+            for link in text.split("](").skip(1) {
+                let link = link.split([')', '#']).next().unwrap();
+                if link.is_empty() || link.contains("://") {
+                    continue;
+                }
+                let mut end: Vec<&str> = name.split('/').collect();
+                end.pop();
+                for step in link.trim_end_matches('/').split('/') {
+                    match step {
+                        "." => {}
+                        ".." => assert!(end.pop().is_some(), "{name}: {link}"),
+                        step => end.push(step),
+                    }
+                }
+                let end = end.join("/");
+                let below = format!("{end}/");
+                let there = items
+                    .keys()
+                    .any(|item| *item == end || item.starts_with(&below));
+                assert!(there, "{name} links to {link}, which the archive has not");
+                followed += 1;
+            }
+        }
+        assert!(followed > 20, "{followed}");
+    }
+
     /// `cargo binstall` finds the archive by a pattern that stands in each program's manifest.
     #[test]
     fn binstall_looks_where_the_archive_is() {
