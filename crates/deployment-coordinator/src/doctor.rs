@@ -60,6 +60,7 @@ pub(crate) fn run(world: &World, words: &args::Doctor) -> Result<Status, Problem
                 .flat_map(|(group, findings)| {
                     findings.iter().map(|finding| line(group, finding, &masker))
                 })
+                .chain([summary(&groups, status)])
                 .collect();
             print_line(&lines.join("\n"), status)
         }
@@ -178,6 +179,33 @@ fn status(groups: &[Group]) -> Status {
     } else {
         Status::Yes
     }
+}
+
+// Last, so that it is what stands above the prompt.
+fn summary(groups: &[Group], status: Status) -> String {
+    let count = |health| {
+        groups
+            .iter()
+            .flat_map(|(_, findings)| findings)
+            .filter(|finding| finding.health == health)
+            .count()
+    };
+    let verdict = match status {
+        Status::Yes => "nothing found that would stop a deployment",
+        Status::No => "mend what is BAD before you deploy",
+        Status::CannotTell | Status::Other(_) => "whether a deployment would start is not known",
+    };
+    let found: Vec<String> = [
+        (count(Health::Good), "good"),
+        (count(Health::Weak), "weak"),
+        (count(Health::Bad), "BAD"),
+        (count(Health::Unknown), "unknown"),
+    ]
+    .into_iter()
+    .filter(|(count, _)| *count > 0)
+    .map(|(count, word)| format!("{count} {word}"))
+    .collect();
+    format!("in all: {}; {verdict}", found.join(", "))
 }
 
 fn line(group: &str, finding: &Finding, masker: &Masker) -> String {

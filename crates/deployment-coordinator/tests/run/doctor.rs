@@ -55,6 +55,17 @@ fn doctor(place: &Place) -> Ran {
         let said = ran.stdout.contains(secret) || ran.stderr.contains(secret);
         assert!(!said, "a secret is printed: {ran:?}");
     }
+    if let Some(last) = ran.stdout.lines().last() {
+        let verdict = match ran.status.code() {
+            Some(0) => "; nothing found that would stop a deployment",
+            Some(1) => " BAD",
+            _ => "; whether a deployment would start is not known",
+        };
+        assert!(
+            last.starts_with("in all: ") && last.contains(verdict),
+            "{ran:?}"
+        );
+    }
     ran
 }
 
@@ -103,9 +114,12 @@ fn a_sound_set_up_has_no_fault() {
         assert_eq!(ran.stderr, "");
         // This Slack does not tell what a token may do.
         let known = |line: &&str| !line.contains("slack scopes");
-        for line in ran.stdout.lines().filter(known) {
+        let lines: Vec<&str> = ran.stdout.lines().filter(known).collect();
+        let (last, lines) = lines.split_last().unwrap();
+        for line in lines {
             assert!(line.starts_with("good"), "{line}");
         }
+        assert!(!last.contains("BAD"), "{last}");
     };
     check(&place);
     actions(&mut place, &github);
