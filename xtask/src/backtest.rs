@@ -6,6 +6,7 @@
 //! sees the end of is no part of what is estimated. Which resources an operation touches is known (a template or a change set
 //! tells it); when is not.
 
+mod overall;
 mod plain;
 pub(crate) mod records;
 mod score;
@@ -15,7 +16,7 @@ use std::path::PathBuf;
 use anyhow::{Result, ensure};
 use registry_core::estimate::operation::{Operation, RunState};
 use registry_core::estimate::plan::Planned;
-use registry_core::estimate::{EstimateInput, Past, Table, estimate, replay};
+use registry_core::estimate::{Estimate, EstimateInput, Past, Table, estimate, replay};
 
 use records::Record;
 use score::{Case, Scores};
@@ -42,6 +43,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<bool> {
     for scores in [&measured.cold, &measured.cold_short, &measured.warm] {
         scores.print(!options.is_empty());
     }
+    measured.overall.print(!options.is_empty());
     Ok(true)
 }
 
@@ -49,12 +51,14 @@ struct Measured {
     cold: Scores,
     cold_short: Scores,
     warm: Scores,
+    overall: overall::Overall,
 }
 
 fn measure(shipped: &[Record], tested: &[Record]) -> Measured {
     let mut cold = Scores::new("cold, operations of 100 s and more");
     let mut cold_short = Scores::new("cold, shorter operations");
     let mut warm = Scores::new("warm, repeated operations of one stack");
+    let mut overall = overall::Overall::default();
     let healthy = tested.iter().filter(|record| record.operation.is_healthy());
     for record in healthy {
         let others: Vec<&Record> = shipped
@@ -78,6 +82,11 @@ fn measure(shipped: &[Record], tested: &[Record]) -> Measured {
             &totals,
             scores,
         );
+        for tenth in 1..10 {
+            let now = end * f64::from(tenth) / 10.0;
+            let ours = ours(&truth, now, &Past::default(), &table);
+            overall.add(record, end - now, ours.remaining.as_secs_f64());
+        }
         let earlier = earlier(tested, record);
         if !earlier.is_empty() {
             let totals = self::totals(earlier.iter().copied(), record);
@@ -89,16 +98,17 @@ fn measure(shipped: &[Record], tested: &[Record]) -> Measured {
         cold,
         cold_short,
         warm,
+        overall,
     }
 }
 
 /// What is measured of an operation, and when it ends.
 fn measured(operation: &Operation) -> (Operation, f64) {
-    let end = operation.took.unwrap_or_else(|| operation.last_known());
     let mut truth = operation.clone();
     if operation.took.is_none() {
         truth.runs.retain(|run| run.state != RunState::Running);
     }
+    let end = truth.took.unwrap_or_else(|| truth.last_known());
     (truth, end)
 }
 
@@ -147,28 +157,11 @@ fn cases(
     totals: &[f64],
     scores: &mut Scores,
 ) {
-    let planned: Vec<Planned> = truth
-        .runs
-        .iter()
-        .map(|run| Planned {
-            id: run.id.clone(),
-            resource_type: run.resource_type.clone(),
-            action: run.action,
-            phase: run.phase,
-            doubtful: false,
-        })
-        .collect();
+    let planned = planned(truth);
     for share in SHARES {
         let now = end * share;
         let seen = replay::as_of(truth, now);
-        let ours = estimate(&EstimateInput {
-            operation: &seen,
-            planned: &planned,
-            template: None,
-            past,
-            table,
-            now,
-        });
+        let ours = ours(truth, now, past, table);
         scores.add(Case {
             name: record.name.clone(),
             share,
@@ -188,6 +181,32 @@ fn cases(
                 .collect(),
         });
     }
+}
+
+fn planned(truth: &Operation) -> Vec<Planned> {
+    truth
+        .runs
+        .iter()
+        .map(|run| Planned {
+            id: run.id.clone(),
+            resource_type: run.resource_type.clone(),
+            action: run.action,
+            phase: run.phase,
+            doubtful: false,
+        })
+        .collect()
+}
+
+/// Our estimate `now` seconds into an operation of which the list of resources is known.
+fn ours(truth: &Operation, now: f64, past: &Past, table: &Table) -> Estimate {
+    estimate(&EstimateInput {
+        operation: &replay::as_of(truth, now),
+        planned: &planned(truth),
+        template: None,
+        past,
+        table,
+        now,
+    })
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ pub mod path;
 pub mod plan;
 mod references;
 pub mod replay;
+mod slow;
 pub mod spread;
 pub mod table;
 pub mod template;

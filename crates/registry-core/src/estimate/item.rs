@@ -53,8 +53,10 @@ pub(super) fn gather(
     past: &Past,
     table: &Table,
 ) -> Vec<Item> {
+    let usual = Usual::of(past, table);
     let knowledge = Knowledge {
-        usual: Usual::of(past, table),
+        speed: speed(operation, &usual),
+        usual,
         table,
         shown: shown(operation),
         nobody_knows: nobody_knows(table),
@@ -90,6 +92,8 @@ struct Knowledge<'a> {
     /// What this very operation has shown, by type and action.
     shown: HashMap<(&'a str, Action), Vec<f64>>,
     nobody_knows: Spread,
+    /// By which quick work takes longer today than usual.
+    speed: f64,
 }
 
 impl Knowledge<'_> {
@@ -100,7 +104,10 @@ impl Knowledge<'_> {
         state: State,
         containers: &BTreeSet<String>,
     ) -> Item {
-        let (usual, source) = self.usual(id, resource_type, action, containers);
+        let (mut usual, source) = self.usual(id, resource_type, action, containers);
+        if is_quick(&usual) && source != Source::Unknown {
+            usual.median *= self.speed;
+        }
         Item {
             id: id.to_owned(),
             resource_type: resource_type.to_owned(),
@@ -142,6 +149,35 @@ impl Knowledge<'_> {
     }
 }
 
+/// What takes less is a few calls of an API, whose speed differs with the region and the hour; what takes more waits for
+/// machines, and has its own habits.
+const QUICK: f64 = 30.0;
+
+fn is_quick(usual: &Spread) -> bool {
+    usual.median < QUICK
+}
+
+/// By which factor the quick work that this operation has done took longer than usual. A few cases say little: the factor begins
+/// at one.
+fn speed(operation: &Operation, usual: &Usual<'_>) -> f64 {
+    // Half of the records have whole seconds only.
+    const ROUNDING: f64 = 0.5;
+    // As many cases at the usual speed are supposed to have been seen before the first.
+    const SUPPOSED: f64 = 5.0;
+    let off: Vec<f64> = operation
+        .runs
+        .iter()
+        .filter_map(|run| {
+            let took = run.took()?;
+            let (usual, _) = usual.duration(&run.id, &run.resource_type, run.action)?;
+            let times = (took + ROUNDING) / (usual.median + ROUNDING);
+            // One that hung says nothing of the others.
+            is_quick(&usual).then(|| times.ln().clamp(-1.0, 1.0))
+        })
+        .collect();
+    (off.iter().sum::<f64>() / (off.len() as f64 + SUPPOSED)).exp()
+}
+
 fn shown(operation: &Operation) -> HashMap<(&str, Action), Vec<f64>> {
     let mut shown: HashMap<(&str, Action), Vec<f64>> = HashMap::new();
     for run in &operation.runs {
@@ -161,6 +197,8 @@ fn nobody_knows(table: &Table) -> Spread {
         .durations
         .values()
         .filter_map(|rows| rows.get(Action::Create.as_str()))
+        // The rough figures are of slow types only.
+        .filter(|row| row.seen > 0)
         .map(|row| row.median)
         .collect();
     all.sort_by(f64::total_cmp);

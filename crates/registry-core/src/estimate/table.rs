@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::operation::{Action, Kind, Operation, Phase, Run};
 use super::pace::Pace;
 use super::references;
+use super::slow;
 use super::spread::{Spread, Sureness, median};
 use crate::stack::STACK_TYPE;
 
@@ -37,7 +38,7 @@ pub struct Row {
     pub median: f64,
     /// See [`Spread::sigma`].
     pub sigma: f64,
-    /// How many were seen; 0 for a figure of the guide.
+    /// How many were seen; 0 for a rough figure nobody recorded.
     pub seen: usize,
 }
 
@@ -50,13 +51,6 @@ pub struct Sourced<'a> {
     pub operation: &'a Operation,
 }
 
-/// The guide's own figures ("Deployment History"), used where nobody recorded the type; seconds.
-const GUIDE: [(&str, f64); 3] = [
-    ("AWS::RDS::DBInstance", 900.0),
-    ("AWS::ECS::Service", 180.0),
-    ("AWS::ElasticLoadBalancingV2::LoadBalancer", 120.0),
-];
-const GUIDE_SIGMA: f64 = 0.6;
 /// Measured on the recorded operations whose timestamps have milliseconds; used where a table is made from none.
 const USUAL_PACE: Pace = Pace {
     first: 2.5,
@@ -102,14 +96,14 @@ impl Table {
                     .insert(action.as_str().to_owned(), row);
             }
         }
-        for (resource_type, seconds) in GUIDE {
+        for (resource_type, seconds) in slow::CREATE {
             durations
                 .entry(resource_type.to_owned())
                 .or_default()
                 .entry(Action::Create.as_str().to_owned())
                 .or_insert(Row {
                     median: seconds,
-                    sigma: GUIDE_SIGMA,
+                    sigma: slow::SIGMA,
                     seen: 0,
                 });
         }

@@ -34,6 +34,9 @@ pub struct Usual<'a> {
 /// A `sigma` at which the longest case takes several times the shortest.
 const TORN: f64 = 0.5;
 
+/// A removal takes half as long as the creation: the middle of the 52 types of which both were recorded.
+const REMOVAL: f64 = 0.5;
+
 impl<'a> Usual<'a> {
     /// From a stack's past and the shipped table.
     #[must_use]
@@ -85,8 +88,8 @@ impl<'a> Usual<'a> {
                 Action::Replace | Action::Import | Action::Update => {
                     self.duration(id, resource_type, Action::Create)
                 }
-                Action::Create => self.another_action(resource_type, Action::Delete),
-                Action::Delete => self.another_action(resource_type, Action::Create),
+                Action::Create => self.another_action(resource_type, Action::Delete, 1.0 / REMOVAL),
+                Action::Delete => self.another_action(resource_type, Action::Create, REMOVAL),
             },
         }
     }
@@ -114,11 +117,16 @@ impl<'a> Usual<'a> {
     }
 
     /// What is slow to make is often slow to remove; more is not known then.
-    fn another_action(&self, resource_type: &str, action: Action) -> Option<(Spread, Source)> {
+    fn another_action(
+        &self,
+        resource_type: &str,
+        action: Action,
+        factor: f64,
+    ) -> Option<(Spread, Source)> {
         let spread = self
             .here(resource_type, action)
             .or_else(|| self.table.duration(resource_type, action))?;
-        let doubtful = Spread::new(spread.median, spread.sigma.max(0.7));
+        let doubtful = Spread::new(spread.median * factor, spread.sigma.max(0.7));
         Some((doubtful, Source::Shipped))
     }
 }
