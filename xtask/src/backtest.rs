@@ -61,13 +61,10 @@ fn measure(shipped: &[Record], tested: &[Record]) -> Measured {
     let mut overall = overall::Overall::default();
     let healthy = tested.iter().filter(|record| record.operation.is_healthy());
     for record in healthy {
-        let others: Vec<&Record> = shipped
-            .iter()
-            .filter(|other| other.source != record.source)
-            .collect();
+        let others = records::strangers(shipped, record);
         let table = records::table(others.iter().copied());
         let totals = totals(others.iter().copied(), record);
-        let (truth, end) = measured(&record.operation);
+        let (truth, end) = measured(record);
         let scores = if end >= COUNTED_FROM {
             &mut cold
         } else {
@@ -102,13 +99,13 @@ fn measure(shipped: &[Record], tested: &[Record]) -> Measured {
     }
 }
 
-/// What is measured of an operation, and when it ends.
-fn measured(operation: &Operation) -> (Operation, f64) {
-    let mut truth = operation.clone();
-    if operation.took.is_none() {
+/// What is measured of an operation, and when it ends: where its record was cut, at the last event.
+fn measured(record: &Record) -> (Operation, f64) {
+    let mut truth = record.operation.clone();
+    if truth.took.is_none() {
         truth.runs.retain(|run| run.state != RunState::Running);
     }
-    let end = truth.took.unwrap_or_else(|| truth.last_known());
+    let end = truth.took.unwrap_or(record.last_event);
     (truth, end)
 }
 
@@ -117,7 +114,7 @@ fn totals<'a>(records: impl Iterator<Item = &'a Record>, like: &Record) -> Vec<f
         .filter(|record| {
             record.operation.kind == like.operation.kind && record.operation.is_healthy()
         })
-        .map(|record| measured(&record.operation).1)
+        .map(|record| measured(record).1)
         .collect()
 }
 

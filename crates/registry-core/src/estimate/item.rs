@@ -92,7 +92,7 @@ struct Knowledge<'a> {
     /// What this very operation has shown, by type and action.
     shown: HashMap<(&'a str, Action), Vec<f64>>,
     nobody_knows: Spread,
-    /// By which quick work takes longer today than usual.
+    /// The factor by which quick work takes longer today than usual.
     speed: f64,
 }
 
@@ -104,10 +104,7 @@ impl Knowledge<'_> {
         state: State,
         containers: &BTreeSet<String>,
     ) -> Item {
-        let (mut usual, source) = self.usual(id, resource_type, action, containers);
-        if is_quick(&usual) && source != Source::Unknown {
-            usual.median *= self.speed;
-        }
+        let (usual, source) = self.usual(id, resource_type, action, containers);
         Item {
             id: id.to_owned(),
             resource_type: resource_type.to_owned(),
@@ -128,7 +125,10 @@ impl Knowledge<'_> {
         action: Action,
         containers: &BTreeSet<String>,
     ) -> (Spread, Source) {
-        let known = self.usual.duration(id, resource_type, action);
+        let known = self
+            .usual
+            .duration(id, resource_type, action)
+            .map(|(usual, source)| (self.today(usual), source));
         let own = matches!(known, Some((_, Source::Resource)));
         if !own && containers.contains(id) {
             // A nested stack lasts as long as what is in it.
@@ -146,6 +146,14 @@ impl Knowledge<'_> {
             (None, Some(known)) => known,
             (None, None) => (self.nobody_knows, Source::Unknown),
         }
+    }
+
+    /// What is known from other days, at the speed of this one.
+    fn today(&self, mut usual: Spread) -> Spread {
+        if is_quick(&usual) {
+            usual.median *= self.speed;
+        }
+        usual
     }
 }
 
@@ -248,4 +256,142 @@ fn nested_stacks_with_children(operation: &Operation, planned: &[Planned]) -> BT
         .filter_map(|id| id.rsplit_once('/'))
         .map(|(parent, _)| parent.to_owned())
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::operation::{Kind, Outcome};
+    use super::super::table::Row;
+    use super::*;
+
+    /// `Quick` takes 10 s and `Slow` 100 s elsewhere.
+    fn table() -> Table {
+        let mut table = Table::from_operations(&[]);
+        for (resource_type, median) in [("Quick", 10.0), ("Other", 10.0), ("Slow", 100.0)] {
+            let row = Row {
+                median,
+                sigma: 0.2,
+                seen: 1,
+            };
+            let rows = [("create".to_owned(), row)].into();
+            table.durations.insert(resource_type.to_owned(), rows);
+        }
+        table
+    }
+
+    /// A creation that has done this: types, and what each took.
+    fn done(runs: &[(&str, f64)]) -> Operation {
+        Operation {
+            id: "op".to_owned(),
+            kind: Kind::Create,
+            outcome: Outcome::Running,
+            started: crate::clock::Timestamp::default(),
+            took: None,
+            cleanup_at: None,
+            rollback_at: None,
+            cut: false,
+            first_cause: None,
+            runs: runs
+                .iter()
+                .enumerate()
+                .map(|(index, (resource_type, took))| Run {
+                    id: format!("{resource_type}{index}"),
+                    resource_type: (*resource_type).to_owned(),
+                    action: Action::Create,
+                    phase: Phase::Forward,
+                    start: Some(1.0),
+                    ready: None,
+                    end: Some(1.0 + took),
+                    state: RunState::Completed,
+                })
+                .collect(),
+        }
+    }
+
+    /// What a pending resource of the type would take in that operation.
+    fn left(operation: &Operation, resource_type: &str) -> f64 {
+        let planned = Planned {
+            id: "Next".to_owned(),
+            resource_type: resource_type.to_owned(),
+            action: Action::Create,
+            phase: Phase::Forward,
+            doubtful: false,
+        };
+        let items = gather(operation, &[planned], &Past::default(), &table());
+        items.last().unwrap().usual.median
+    }
+
+    #[test]
+    fn quick_work_is_as_fast_as_the_quick_work_done_so_far() {
+        for (what, runs, resource_type, low, high) in [
+            ("nothing is done yet", vec![], "Other", 10.0, 10.0),
+            (
+                "all as usual",
+                vec![("Quick", 10.0); 20],
+                "Other",
+                9.9,
+                10.1,
+            ),
+            (
+                "one slow case says little",
+                vec![("Quick", 20.0)],
+                "Other",
+                10.5,
+                12.0,
+            ),
+            (
+                "twenty of them say much",
+                vec![("Quick", 20.0); 20],
+                "Other",
+                16.0,
+                19.0,
+            ),
+            (
+                "twenty fast ones too",
+                vec![("Quick", 5.0); 20],
+                "Other",
+                5.3,
+                6.7,
+            ),
+            (
+                "one that hung says nothing more",
+                vec![("Quick", 9000.0)],
+                "Other",
+                11.0,
+                12.0,
+            ),
+            (
+                "what waits for machines has its habits",
+                vec![("Quick", 20.0); 20],
+                "Slow",
+                100.0,
+                100.0,
+            ),
+            (
+                "and says nothing of the quick",
+                vec![("Slow", 300.0); 20],
+                "Other",
+                10.0,
+                10.0,
+            ),
+            (
+                "the unknown stays unknown",
+                vec![("Quick", 20.0); 20],
+                "Strange",
+                10.0,
+                10.0,
+            ),
+            // Of its own type it is known already: the day is not counted twice.
+            (
+                "the same type",
+                vec![("Quick", 20.0); 20],
+                "Quick",
+                19.0,
+                20.1,
+            ),
+        ] {
+            let median = left(&done(&runs), resource_type);
+            assert!((low..=high).contains(&median), "{what}: {median}");
+        }
+    }
 }

@@ -1,13 +1,12 @@
-//! Rough figures for types that nobody recorded for us and that are known to take minutes. Pure.
+//! Rough figures for types that nobody recorded for us and that are known to be slow. Pure.
 //!
 //! Without them such a type would count as unknown and be taken for an average resource, which is done in ten seconds: of a
-//! deployment with a database the estimate would be wrong until the database is the only thing left. None of these is from a
-//! recorded operation. They are what AWS's user guides and its public roadmap say of the service ("several minutes", "up to 15
-//! minutes", 15 minutes for an EKS control plane before they shortened it), rounded; see [`SIGMA`] for how little they are trusted.
-//! One case of a stack's own, or one recorded operation, takes their place.
+//! deployment with a database the estimate would be wrong until the database is the only thing left. Three are the guide's; the
+//! others are neither measured nor from a publication of AWS, but what people who deploy such things are used to, rounded. See
+//! [`SIGMA`] for how little they are trusted: one case of a stack's own, or one recorded operation, takes their place.
 
 /// What creating one takes, in seconds.
-pub(super) const CREATE: [(&str, f64); 34] = [
+pub(super) const CREATE: [(&str, f64); 47] = [
     // The guide's own figures ("Deployment History").
     ("AWS::RDS::DBInstance", 900.0),
     ("AWS::ECS::Service", 180.0),
@@ -26,13 +25,21 @@ pub(super) const CREATE: [(&str, f64); 34] = [
     ("AWS::OpenSearchService::Domain", 1200.0),
     ("AWS::Elasticsearch::Domain", 1200.0),
     ("AWS::OpenSearchServerless::Collection", 300.0),
+    ("AWS::DocDB::DBCluster", 60.0),
+    ("AWS::Neptune::DBCluster", 60.0),
+    ("AWS::Cassandra::Table", 60.0),
     // Streams, brokers, files.
     ("AWS::AmazonMQ::Broker", 900.0),
     ("AWS::MSK::Cluster", 1800.0),
     ("AWS::FSx::FileSystem", 600.0),
+    ("AWS::EFS::MountTarget", 90.0),
+    ("AWS::Kinesis::Stream", 30.0),
+    ("AWS::KinesisFirehose::DeliveryStream", 60.0),
     ("AWS::DMS::ReplicationInstance", 600.0),
     ("AWS::DirectoryService::MicrosoftAD", 1800.0),
     // Computing.
+    ("AWS::EC2::Instance", 30.0),
+    ("AWS::AppRunner::Service", 240.0),
     ("AWS::EKS::Cluster", 600.0),
     ("AWS::EKS::Nodegroup", 150.0),
     ("AWS::EKS::FargateProfile", 120.0),
@@ -44,7 +51,12 @@ pub(super) const CREATE: [(&str, f64); 34] = [
     ("AWS::SageMaker::NotebookInstance", 240.0),
     // Networks.
     ("AWS::CloudFront::Distribution", 300.0),
+    ("AWS::CertificateManager::Certificate", 180.0),
+    ("AWS::Route53::RecordSet", 40.0),
+    ("AWS::Route53::HostedZone", 40.0),
+    ("AWS::ServiceDiscovery::PrivateDnsNamespace", 45.0),
     ("AWS::EC2::TransitGateway", 150.0),
+    ("AWS::EC2::TransitGatewayAttachment", 60.0),
     ("AWS::EC2::VPNConnection", 240.0),
     ("AWS::NetworkFirewall::Firewall", 420.0),
 ];

@@ -148,3 +148,87 @@ pub fn usual_duration(
 ) -> Option<(Spread, Source)> {
     Usual::of(past, table).duration(id, resource_type, action)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::table::{Row, Sourced};
+    use super::*;
+
+    const DATABASE: &str = "AWS::RDS::DBInstance";
+
+    fn table(rows: &[(&str, Action, f64)]) -> Table {
+        let mut table = Table::from_operations(&[] as &[Sourced<'_>]);
+        for (resource_type, action, median) in rows {
+            let row = Row {
+                median: *median,
+                sigma: 0.2,
+                seen: 1,
+            };
+            let of_type = table.durations.entry((*resource_type).to_owned());
+            of_type.or_default().insert(action.as_str().to_owned(), row);
+        }
+        table
+    }
+
+    #[test]
+    fn what_nobody_recorded_is_guessed_from_what_is_near() {
+        let table = table(&[
+            ("Made", Action::Create, 100.0),
+            ("Removed", Action::Delete, 40.0),
+            ("Both", Action::Create, 100.0),
+            ("Both", Action::Delete, 7.0),
+            ("Changed", Action::Update, 20.0),
+        ]);
+        for (resource_type, action, expected) in [
+            ("Made", Action::Create, Some(100.0)),
+            // Half of the creation, and twice the removal.
+            ("Made", Action::Delete, Some(50.0)),
+            ("Removed", Action::Create, Some(80.0)),
+            ("Both", Action::Delete, Some(7.0)),
+            // At most a creation.
+            ("Made", Action::Update, Some(100.0)),
+            ("Made", Action::Replace, Some(100.0)),
+            ("Made", Action::Import, Some(100.0)),
+            ("Removed", Action::Update, Some(80.0)),
+            // An update says nothing of a creation or a removal.
+            ("Changed", Action::Create, None),
+            ("Changed", Action::Delete, None),
+            // Rough figures: the guide's, and half of one.
+            (DATABASE, Action::Create, Some(900.0)),
+            (DATABASE, Action::Delete, Some(450.0)),
+            ("AWS::EKS::Cluster", Action::Create, Some(600.0)),
+            ("Strange", Action::Create, None),
+            ("Strange", Action::Delete, None),
+        ] {
+            let known = usual_duration("Any", resource_type, action, &Past::default(), &table);
+            let median = known.map(|(spread, _)| spread.median);
+            assert_eq!(median, expected, "{resource_type} {action:?}");
+            assert!(known.is_none_or(|(_, source)| source == Source::Shipped));
+        }
+    }
+
+    #[test]
+    fn a_guess_from_another_action_is_trusted_less() {
+        let table = table(&[("Made", Action::Create, 100.0)]);
+        let of = |action| {
+            let known = usual_duration("Any", "Made", action, &Past::default(), &table);
+            known.unwrap().0.sigma
+        };
+        assert!(of(Action::Delete) > 3.0 * of(Action::Create));
+    }
+
+    #[test]
+    fn a_rough_figure_gives_way_to_a_recorded_one() {
+        let shipped = Table::shipped();
+        for (resource_type, seconds) in super::super::slow::CREATE {
+            let row = shipped.durations[resource_type]["create"];
+            assert!(seconds >= 30.0, "{resource_type} is not slow");
+            assert!(
+                row.seen > 0 || (row.median, row.sigma) == (seconds, super::super::slow::SIGMA),
+                "{resource_type}"
+            );
+        }
+        assert!(shipped.durations[DATABASE]["create"].seen > 0);
+        assert_eq!(shipped.durations["AWS::EKS::Cluster"]["create"].seen, 0);
+    }
+}
