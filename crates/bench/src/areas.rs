@@ -1,6 +1,7 @@
 //! What can be measured. A new area is a file here and a line in [`AREAS`].
 
 mod programs;
+pub(crate) mod registry;
 
 use anyhow::Result;
 
@@ -18,8 +19,15 @@ pub(crate) struct Area {
 }
 
 /// All of them, in the order of the page.
-pub(crate) const AREAS: &[Area] = &[Area {
-    name: "programs",
-    help: "each program's main job as a whole process, the scripts' way, and the floor",
-    measure: programs::measure,
-}];
+pub(crate) const AREAS: &[Area] = &[
+    Area {
+        name: "programs",
+        help: "each program's main job as a whole process, the scripts' way, and the floor",
+        measure: programs::measure,
+    },
+    Area {
+        name: "registry",
+        help: "the file registry against the bare cost of a durable write",
+        measure: registry::measure,
+    },
+];

@@ -38,11 +38,11 @@ pub(crate) struct Bench {
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     // Each measured command has a small process of ours as its parent; see `launch`.
-    if let Some((launch::WORD, rest)) = arguments
-        .split_first()
-        .map(|(first, rest)| (first.as_str(), rest))
-    {
-        return launch::serve(rest);
+    let word = arguments.split_first();
+    match word.map(|(first, rest)| (first.as_str(), rest)) {
+        Some((launch::WORD, rest)) => return launch::serve(rest),
+        Some((areas::registry::WORD, rest)) => return areas::registry::serve(rest),
+        Some(_) | None => {}
     }
     match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,

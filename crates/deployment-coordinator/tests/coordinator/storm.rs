@@ -190,6 +190,9 @@ impl Worker<'_> {
         let (Some(token), Some(began)) = (words.next(), words.next()) else {
             return;
         };
+        let Ok(token) = token.parse() else {
+            return self.odd(format!("it went on without a hold: {ran:?}"));
+        };
         // `/proc/uptime` leaves out what is less than a hundredth of a second.
         let seconds = |text: &str| Duration::from_secs_f64(text.parse().unwrap());
         let ended = words.next().map(seconds);
@@ -203,7 +206,7 @@ impl Worker<'_> {
         self.had(Hold {
             id: id.to_owned(),
             environment: environment.to_owned(),
-            token: token.parse().unwrap(),
+            token,
             asked,
             had: seconds(began) + Duration::from_millis(10),
             until,

@@ -290,6 +290,9 @@ fn open(path: &Path, create: bool) -> io::Result<File> {
     options.open(path)
 }
 
+// How long to wait where no line can be stood in.
+const TRY_AGAIN: Duration = Duration::from_millis(100);
+
 struct Wait<'a> {
     clock: &'a dyn Clock,
     begun: Duration,
@@ -322,7 +325,15 @@ impl<'a> Wait<'a> {
         let mut pause = self.look(path, patience, read_holder(path))?;
         let ours = file.try_clone().map_err(failed)?;
         let line = open(&line_of(path), true).map_err(failed)?;
-        let line = stand_in_line(file, line).map_err(failed)?;
+        let Ok(line) = stand_in_line(file, line) else {
+            // No thread is to be had on a machine this full. Busy is not unusable: try again a little later.
+            return match self.clock.sleep(pause.min(TRY_AGAIN)) {
+                Wake::Elapsed => Ok(None),
+                Wake::Stopped => Err(LockError::Stopped {
+                    path: path.to_owned(),
+                }),
+            };
+        };
         loop {
             let mut came = None;
             let wake = self.clock.sleep_unless(pause, &mut |span| {
