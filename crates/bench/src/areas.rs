@@ -2,6 +2,7 @@
 
 mod programs;
 pub(crate) mod registry;
+mod registry_dynamodb;
 
 use anyhow::Result;
 
@@ -29,5 +30,10 @@ pub(crate) const AREAS: &[Area] = &[
         name: "registry",
         help: "the file registry against the bare cost of a durable write",
         measure: registry::measure,
+    },
+    Area {
+        name: "registry-dynamodb",
+        help: "the shared registry on dynalite, against the bare round trips it is made of",
+        measure: registry_dynamodb::measure,
     },
 ];
