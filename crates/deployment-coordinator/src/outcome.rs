@@ -51,9 +51,16 @@ pub(crate) fn read(world: &World, entry: &Entry) -> Result<Reading, Problem> {
     let (sender, receiver) = mpsc::channel();
     let entry = entry.clone();
     // Left behind when it takes too long; it ends with the process.
-    std::thread::spawn(move || {
-        let _nobody_waits = sender.send(read_stacks(&stacks, &entry));
-    });
+    let asking = std::thread::Builder::new()
+        .name("stacks".to_owned())
+        .spawn(move || {
+            let _nobody_waits = sender.send(read_stacks(&stacks, &entry));
+        });
+    // `cleanup` always works, also on a machine this full.
+    if let Err(error) = asking {
+        let doubt = format!("this machine has no thread to spare to ask AWS: {error}");
+        return Ok(Reading::unknown(Some(doubt)));
+    }
     Ok(receiver
         .recv_timeout(LIMIT)
         .unwrap_or_else(|_| Reading::unknown(Some("AWS did not answer within 10 s".to_owned()))))

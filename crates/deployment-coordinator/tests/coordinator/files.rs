@@ -195,6 +195,31 @@ fn a_stuck_lock_holder_is_waited_for_named_and_never_a_yes() {
     stuck.wait().unwrap();
 }
 
+/// Each thread wants more memory for its stack than there is: none is to be had, as on a machine where too many run.
+#[test]
+fn a_machine_without_a_thread_to_spare_is_busy_and_not_a_broken_registry() {
+    let mut room = Room::new();
+    room.stack("UPDATE_COMPLETE");
+    room.run(&["register", "me", "7", "production"]).exits(0);
+    room.set("RUST_MIN_STACK", "70000000000000");
+    let lock = room.path(".deployment-registry/deployments.json.lock");
+    let clock = registry_core::clock::SystemClock::default();
+    let patience = registry_core::store::lock::Patience::NONE;
+    registry_core::store::lock::with_lock(&lock, &clock, patience, |_| {
+        let words = ["register", "other", "8", "staging", "Other"];
+        let ran = room.run(&words).exits(2).reason("REGISTRY_BUSY");
+        ran.says(&format!("process {} ", std::process::id()));
+    })
+    .unwrap();
+    room.run(&["register", "other", "8", "staging", "Other"])
+        .exits(0);
+    // The stack cannot be asked without a thread; the hold ends all the same.
+    room.run(&["cleanup", "me"])
+        .exits(0)
+        .says("no thread to spare");
+    room.run(&["verify", "me"]).exits(1);
+}
+
 #[test]
 fn old_files_are_read_as_they_are_and_unknown_fields_survive() {
     let room = Room::new();
