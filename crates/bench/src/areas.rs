@@ -3,6 +3,7 @@
 mod programs;
 pub(crate) mod registry;
 mod registry_dynamodb;
+mod slack;
 
 use anyhow::Result;
 
@@ -35,5 +36,10 @@ pub(crate) const AREAS: &[Area] = &[
         name: "registry-dynamodb",
         help: "the shared registry on dynalite, against the bare round trips it is made of",
         measure: registry_dynamodb::measure,
+    },
+    Area {
+        name: "slack",
+        help: "a notification as a whole process against curl, and the retry queue against the bare durable write",
+        measure: slack::measure,
     },
 ];
