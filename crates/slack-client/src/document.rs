@@ -41,12 +41,12 @@ pub(crate) struct Document(pub(crate) Vec<Block>);
 
 impl Document {
     pub(crate) fn line(&mut self, parts: impl IntoIterator<Item = Part>) -> &mut Self {
-        self.0.push(Block::Line(parts.into_iter().collect()));
+        self.0.push(Block::Line(short(parts)));
         self
     }
 
     pub(crate) fn item(&mut self, parts: impl IntoIterator<Item = Part>) -> &mut Self {
-        self.0.push(Block::Item(parts.into_iter().collect()));
+        self.0.push(Block::Item(short(parts)));
         self
     }
 
@@ -152,8 +152,8 @@ fn draw_parts(form: &dyn Form, parts: &[Part]) -> String {
         .map(|part| match part {
             Part::Words(words) => (*words).to_owned(),
             Part::Bold(words) => form.bold(words),
-            Part::Value(value) => form.value(&short(value)),
-            Part::Code(value) => form.code(&short(value)),
+            Part::Value(value) => form.value(value),
+            Part::Code(value) => form.code(value),
             Part::Link { label, url } => form.link(label, url),
         })
         .collect()
@@ -167,8 +167,15 @@ const ACCEPTED_WASTE: usize = 20;
 /// A value that belongs on one line and is longer than this is no id, status or URL, but an accident.
 const LONGEST_VALUE: usize = 500;
 
-fn short(value: &str) -> String {
-    registry_core::text::shorten(value, LONGEST_VALUE)
+// Once and not at each drawing: an accident of 100 kB is looked through for secrets when it is shortened.
+fn short(parts: impl IntoIterator<Item = Part>) -> Vec<Part> {
+    let short = |value: &str| registry_core::text::shorten(value, LONGEST_VALUE);
+    let parts = parts.into_iter().map(|part| match part {
+        Part::Value(value) => Part::Value(short(&value)),
+        Part::Code(value) => Part::Code(short(&value)),
+        Part::Words(_) | Part::Bold(_) | Part::Link { .. } => part,
+    });
+    parts.collect()
 }
 
 /// How a part looks in one of the forms a message can take.

@@ -183,9 +183,7 @@ fn describe(error: &ureq::Error) -> String {
         E::Timeout(_) => "no answer in time".to_owned(),
         E::HostNotFound => NO_ADDRESS.to_owned(),
         E::Io(error) => describe_io(error),
-        E::Rustls(error) => {
-            format!("TLS: {error} (a private certificate authority? set SSL_CERT_FILE)")
-        }
+        E::Rustls(error) => describe_tls(&error.to_string()),
         E::Tls(what) => format!("TLS: {what}"),
         E::ConnectProxyFailed(_) => "the proxy refused to connect to Slack".to_owned(),
         E::ConnectionFailed => "the connection failed".to_owned(),
@@ -206,13 +204,22 @@ fn describe_io(error: &io::Error) -> String {
         io::ErrorKind::UnexpectedEof => "the connection was closed without an answer".to_owned(),
         io::ErrorKind::TimedOut => "no answer in time".to_owned(),
         // rustls tells its errors this way while it shakes hands.
-        io::ErrorKind::InvalidData => {
-            format!("TLS: {error} (a private certificate authority? set SSL_CERT_FILE)")
-        }
+        io::ErrorKind::InvalidData => describe_tls(&error.to_string()),
         // std has no kind for it, only this text before the resolver's own.
         _ if error.to_string().starts_with("failed to lookup address") => NO_ADDRESS.to_owned(),
         _ => error.to_string(),
     }
+}
+
+fn describe_tls(error: &str) -> String {
+    let hint = if error.contains("certificate") {
+        " (a private certificate authority? set SSL_CERT_FILE)"
+    } else if error.contains("InvalidContentType") {
+        " (what answers there speaks no TLS: a proxy, or http for https?)"
+    } else {
+        ""
+    };
+    format!("TLS: {error}{hint}")
 }
 
 const NO_ADDRESS: &str = "the host's address could not be found (DNS)";

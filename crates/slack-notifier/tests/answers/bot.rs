@@ -80,6 +80,13 @@ pub(super) fn cases(dead_end: &DeadEnd) -> Vec<Case> {
             "HTTP 200: an empty answer",
         ),
         case(
+            "JSON with 200 but without `ok`",
+            Bot,
+            [Fault::status(200, r#"{"status":"fine"}"#).on("chat.postMessage")],
+            "kept",
+            r#"HTTP 200: {"status":"fine"}"#,
+        ),
+        case(
             "half a JSON, although posted",
             Bot,
             [post(Trouble::HalfText)],
@@ -169,6 +176,18 @@ pub(super) fn cases(dead_end: &DeadEnd) -> Vec<Case> {
             [Fault::rate_limited(None).on("chat.postMessage")],
             "kept",
             "Slack asks to wait 30 s",
+        ),
+        case(
+            "429 with `retry_after` in its body only, once",
+            Bot,
+            [Fault::status(
+                429,
+                r#"{"retry_after":1,"ok":false,"error":"rate_limited"}"#,
+            )
+            .on("chat.postMessage")
+            .times(1)],
+            "delivered",
+            "Slack has the message",
         ),
         case(
             "429, Retry-After a date that has passed, once",
@@ -431,6 +450,14 @@ pub(super) fn cases(dead_end: &DeadEnd) -> Vec<Case> {
         )
         .in_thread(),
         case(
+            "`external_channel_migrating` to the change of the root",
+            Bot,
+            [Fault::error("external_channel_migrating").on("chat.update")],
+            "delivered",
+            "Slack has the message `progress`",
+        )
+        .in_thread(),
+        case(
             "`block_mismatch` to the change of the root",
             Bot,
             [Fault::error("block_mismatch").on("chat.update")],
@@ -445,7 +472,7 @@ pub(super) fn cases(dead_end: &DeadEnd) -> Vec<Case> {
             "kept",
             "no answer in time",
         )
-        .within("2s"),
+        .within("5s"),
         case(
             "no answer in time once, although posted",
             Bot,
@@ -470,7 +497,7 @@ pub(super) fn cases(dead_end: &DeadEnd) -> Vec<Case> {
             "no answer in time",
         )
         .at(format!("http://{}/api/", dead_end.address()))
-        .within("2s"),
+        .within("5s"),
         case("the name has no address (DNS)", Bot, [], "kept", "(DNS)").at(no_name()),
         case("no TLS there", Bot, [], "kept", "TLS: ").at(no_tls()),
     ]

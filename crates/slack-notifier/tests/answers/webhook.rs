@@ -227,7 +227,7 @@ pub(super) fn cases() -> Vec<Case> {
             "kept",
             "no answer in time",
         )
-        .within("2s"),
+        .within("5s"),
         case(
             "the end in the middle of the answer",
             Webhook,
