@@ -6,6 +6,7 @@
 //! sees the end of is no part of what is estimated. Which resources an operation touches is known (a template or a change set
 //! tells it); when is not.
 
+mod coverage;
 mod overall;
 mod plain;
 pub(crate) mod records;
@@ -14,10 +15,12 @@ mod score;
 use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
+use registry_core::estimate::interval::{self, Judged};
 use registry_core::estimate::operation::{Operation, RunState};
 use registry_core::estimate::plan::Planned;
 use registry_core::estimate::{Estimate, EstimateInput, Past, Table, estimate, replay};
 
+use coverage::Repeated;
 use records::Record;
 use score::{Case, Scores};
 
@@ -43,6 +46,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<bool> {
     for scores in [&measured.cold, &measured.cold_short, &measured.warm] {
         scores.print(!options.is_empty());
     }
+    coverage::by_the_others(&measured.repeated).print(
+        "at 10 to 90 %, the interval learned from the errors of all other repeated operations",
+    );
     measured.overall.print(!options.is_empty());
     Ok(true)
 }
@@ -51,6 +57,7 @@ struct Measured {
     cold: Scores,
     cold_short: Scores,
     warm: Scores,
+    repeated: Vec<Repeated>,
     overall: overall::Overall,
 }
 
@@ -58,6 +65,7 @@ fn measure(shipped: &[Record], tested: &[Record]) -> Measured {
     let mut cold = Scores::new("cold, operations of 100 s and more");
     let mut cold_short = Scores::new("cold, shorter operations");
     let mut warm = Scores::new("warm, repeated operations of one stack");
+    let mut repeated = Vec::new();
     let mut overall = overall::Overall::default();
     let healthy = tested.iter().filter(|record| record.operation.is_healthy());
     for record in healthy {
@@ -79,22 +87,29 @@ fn measure(shipped: &[Record], tested: &[Record]) -> Measured {
             &totals,
             scores,
         );
-        for tenth in 1..10 {
-            let now = end * f64::from(tenth) / 10.0;
-            let ours = ours(&truth, now, &Past::default(), &table);
-            overall.add(record, end - now, ours.remaining.as_secs_f64());
+        for (_, left, estimated) in tenths(&truth, end, &Past::default(), &table) {
+            overall.add(record, left, estimated);
         }
         let earlier = earlier(tested, record);
         if !earlier.is_empty() {
             let totals = self::totals(earlier.iter().copied(), record);
             let past = past(&earlier, &table);
             cases(record, &truth, end, &past, &table, &totals, &mut warm);
+            repeated.push(Repeated {
+                judged: Judged::of(interval::JUDGED_AT.map(|share| {
+                    let now = end * share;
+                    let ours = ours(&truth, now, &past, &table);
+                    (end - now, ours.remaining.as_secs_f64())
+                })),
+                moments: tenths(&truth, end, &past, &table),
+            });
         }
     }
     Measured {
         cold,
         cold_short,
         warm,
+        repeated,
         overall,
     }
 }
@@ -170,7 +185,7 @@ fn cases(
                 plain::longest_pending(&seen, &planned, past, table, now),
             ],
             interval: (ours.low.as_secs_f64(), ours.high.as_secs_f64()),
-            learned: past.errors.len() >= registry_core::estimate::ENOUGH_ERRORS,
+            learned: past.errors.len() >= interval::ENOUGH_JUDGED,
             path: ours
                 .path
                 .iter()
@@ -178,6 +193,20 @@ fn cases(
                 .collect(),
         });
     }
+}
+
+/// Seconds passed, seconds left and seconds estimated to be left, at every tenth of the time.
+fn tenths(truth: &Operation, end: f64, past: &Past, table: &Table) -> Vec<(f64, f64, f64)> {
+    (1..10)
+        .map(|tenth| {
+            let now = end * f64::from(tenth) / 10.0;
+            (
+                now,
+                end - now,
+                ours(truth, now, past, table).remaining.as_secs_f64(),
+            )
+        })
+        .collect()
 }
 
 fn planned(truth: &Operation) -> Vec<Planned> {

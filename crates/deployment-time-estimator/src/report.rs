@@ -181,7 +181,7 @@ fn of_trace(file: &Path) -> Result<Found, String> {
             RecordedOperation {
                 stack_name: stack.clone(),
                 operation,
-                estimate_ratios: Vec::new(),
+                judged: None,
             }
         })
         .collect();

@@ -6,6 +6,7 @@
 //! [`watch::for_stack`], which asks at most three questions.
 
 mod forecast;
+pub mod interval;
 mod item;
 pub mod operation;
 mod order;
@@ -138,7 +139,8 @@ pub fn estimate(input: &EstimateInput<'_>) -> Estimate {
         from_average(input, now)
     };
     let remaining = remaining.max(0.0);
-    let (low, high) = interval(remaining, input.past);
+    let share = now / (now + remaining).max(f64::MIN_POSITIVE);
+    let (low, high) = interval::around(remaining, share, &input.past.errors);
     Estimate {
         elapsed: span(now),
         remaining: span(remaining),
@@ -180,24 +182,6 @@ fn from_average(input: &EstimateInput<'_>, now: f64) -> (f64, Basis) {
     };
     let spread = spread::Spread::new(total, sigma);
     (spread.remaining(now), basis)
-}
-
-/// How many past errors make the interval the history's own.
-pub const ENOUGH_ERRORS: usize = 10;
-
-/// Contract section 8: ±20 % until the history knows better; then 80 % of what came true of earlier estimates.
-fn interval(remaining: f64, past: &Past) -> (f64, f64) {
-    let mut errors = past.errors.clone();
-    errors.sort_by(f64::total_cmp);
-    match (
-        spread::quantile(&errors, 0.1),
-        spread::quantile(&errors, 0.9),
-    ) {
-        (Some(low), Some(high)) if errors.len() >= ENOUGH_ERRORS => {
-            (remaining * low.min(1.0), remaining * high.max(1.0))
-        }
-        _ => (remaining * 0.8, remaining * 1.2),
-    }
 }
 
 fn types_known_from(source: Source, items: &[Item]) -> Vec<String> {

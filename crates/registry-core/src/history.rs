@@ -115,7 +115,7 @@ impl History {
         let mut errors = Vec::new();
         for recorded in self.operations() {
             if recorded.stack_name == stack {
-                errors.extend(&recorded.estimate_ratios);
+                errors.extend(recorded.judged);
                 here.push(recorded.operation);
             } else {
                 elsewhere.push(recorded.operation);
@@ -225,10 +225,10 @@ impl History {
         }
         let mut past = self.past(stack);
         for &operation in &new {
-            let ratios = averages::estimate_ratios(operation, &past, table);
+            let judged = averages::judge(operation, &past, table);
             past.operations.push(operation.clone());
-            past.errors.extend(&ratios);
-            let entry = record::write(stack, operation, &ratios);
+            past.errors.extend(judged);
+            let entry = record::write(stack, operation, judged);
             self.operations.push(entry);
             deployments::add_operation(&mut self.deployments, stack, operation);
         }

@@ -1,5 +1,7 @@
 //! Errors gathered and printed.
 
+use super::coverage;
+
 /// One operation at one moment.
 pub(crate) struct Case {
     pub(crate) name: String,
@@ -83,18 +85,8 @@ impl Scores {
                 print_row(share, &cases, index, method);
             }
         }
-        let learned: Vec<&Case> = self.cases.iter().filter(|case| case.learned).collect();
-        if !learned.is_empty() {
-            let held = learned
-                .iter()
-                .filter(|case| (case.interval.0..=case.interval.1).contains(&case.actual))
-                .count();
-            println!(
-                "  the interval learned from past errors holds the truth in {held} of {} cases ({:.0} %)",
-                learned.len(),
-                held as f64 * 100.0 / learned.len() as f64
-            );
-        }
+        coverage::shown(&self.cases, false).print("the interval of ±20 %, for a thin history,");
+        coverage::shown(&self.cases, true).print("the interval learned from ten operations");
     }
 }
 

@@ -264,6 +264,7 @@ fn time(at: Timestamp) -> Markup {
 mod tests {
     use std::time::Duration;
 
+    use registry_core::estimate::interval::Judged;
     use registry_core::estimate::operation::{Action, Kind, Operation, Phase};
     use registry_core::history::RecordedOperation;
 
@@ -297,11 +298,11 @@ mod tests {
         }
     }
 
-    fn page(operation: Operation, estimate_ratios: Vec<f64>) -> String {
+    fn page(operation: Operation, ratios: &[f64]) -> String {
         let recorded = RecordedOperation {
             stack_name: "App".to_owned(),
             operation,
-            estimate_ratios,
+            judged: Judged::new(ratios),
         };
         draw(
             &Summary::of("App", vec![recorded], &[], None),
@@ -320,15 +321,12 @@ mod tests {
                 (Some(1e12), Some(2e12)),
                 (Some(-1.0), Some(-2.0)),
             ] {
-                let drawn = page(
-                    operation(vec![run("Topic", start, end)], took),
-                    vec![1e-12; 3],
-                );
+                let drawn = page(operation(vec![run("Topic", start, end)], took), &[1e-6; 5]);
                 assert!(drawn.contains("Topic update"), "{took:?} {start:?} {end:?}");
                 assert!(!drawn.contains("NaN"), "{took:?} {start:?} {end:?}");
             }
         }
-        assert!(page(operation(Vec::new(), Some(60.0)), Vec::new()).contains("None is known yet"));
+        assert!(page(operation(Vec::new(), Some(60.0)), &[]).contains("None is known yet"));
     }
 
     #[test]
@@ -343,7 +341,7 @@ mod tests {
                 )
             })
             .collect();
-        let drawn = page(operation(runs, Some(502.4)), Vec::new());
+        let drawn = page(operation(runs, Some(502.4)), &[]);
         assert!(drawn.contains("that are not on the critical path are left out of the chart"));
         for n in 0..500 {
             assert!(drawn.contains(&format!(">Topic{n}</th>")), "{n}");

@@ -207,11 +207,7 @@ fn line(recorded: &RecordedOperation, correlation_id: Option<String>) -> Line {
         kind: operation.kind.as_str(),
         outcome: operation.outcome,
         seconds,
-        estimated: recorded
-            .estimate_ratios
-            .get(1)
-            .filter(|ratio| **ratio > 0.0)
-            .map(|ratio| half + half / ratio),
+        estimated: recorded.judged.map(|judged| half + half / judged.halfway()),
         first_cause: operation.first_cause.clone(),
     }
 }

@@ -98,7 +98,7 @@ fn operation(stack: &str, id: &str, event: &str, started: &str, cause: Option<&s
     json!({
         "stack_name": stack, "operation_id": event, "kind": "update", "outcome": outcome,
         "started_at": started, "duration_seconds": 100, "rollback_at": rollback, "first_cause": cause,
-        "estimate_ratios": [1.1, 0.9, 1.2],
+        "estimate_ratios": [1.3, 1.1, 0.9, 1.2, 1.2],
         "resources": [[id, "AWS::SNS::Topic", "update", "forward", state, 1, null, 40],
                       ["Second", "AWS::SQS::Queue", "update", "forward", "completed", 41, null, 99]],
     })

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::interval::Judged;
 use super::operation::{Action, Kind, Operation, Outcome};
 use super::spread::Spread;
 
@@ -19,8 +20,8 @@ pub struct Past {
     pub type_averages: BTreeMap<String, f64>,
     /// Seconds of its successful deployments, oldest first, and what each was, where known.
     pub totals: Vec<(Option<Kind>, f64)>,
-    /// What came true of earlier estimates of this stack: actual divided by estimated remaining time.
-    pub errors: Vec<f64>,
+    /// What came true of the estimates of this stack's earlier operations.
+    pub errors: Vec<Judged>,
 }
 
 /// How many past cases count: what a stack did a year ago says little.

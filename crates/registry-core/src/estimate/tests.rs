@@ -1,5 +1,6 @@
 use std::cell::RefCell;
 
+use super::interval::{ENOUGH_JUDGED, Judged};
 use super::operation::{Action, Run, RunState};
 use super::watch::for_stack;
 use super::*;
@@ -204,35 +205,28 @@ fn a_nested_stack_lasts_as_long_as_what_is_in_it() {
 }
 
 #[test]
-fn the_interval_is_a_fifth_until_ten_errors_are_known() {
+fn the_interval_is_that_of_the_past_errors_at_this_share_of_the_time() {
     let mut past = past(vec![past_creation(&[("A", 2.0, 102.0)])]);
     let mut now = empty(Kind::Create);
     now.runs = vec![run("A", 2.0, None)];
-    let before = of(&now, &past, None, 2.0);
-    near(
-        before.low.as_secs_f64(),
-        before.remaining.as_secs_f64() * 0.8,
-        0.01,
-    );
-    near(
-        before.high.as_secs_f64(),
-        before.remaining.as_secs_f64() * 1.2,
-        0.01,
-    );
-    past.errors = vec![0.5, 0.9, 0.9, 1.0, 1.0, 1.0, 1.1, 1.1, 1.3];
-    assert_eq!(of(&now, &past, None, 2.0), before);
-    past.errors.push(2.0);
-    let after = of(&now, &past, None, 2.0);
-    near(
-        after.low.as_secs_f64(),
-        after.remaining.as_secs_f64() * 0.86,
-        0.01,
-    );
-    near(
-        after.high.as_secs_f64(),
-        after.remaining.as_secs_f64() * 1.37,
-        0.01,
-    );
+    let times = |past: &Past, at: f64| {
+        let estimate = of(&now, past, None, at);
+        let remaining = estimate.remaining.as_secs_f64();
+        (
+            estimate.low.as_secs_f64() / remaining,
+            estimate.high.as_secs_f64() / remaining,
+        )
+    };
+    let (low, high) = times(&past, 2.0);
+    near(low, 0.8, 1e-6);
+    near(high, 1.2, 1e-6);
+    past.errors = vec![Judged::new(&[0.9, 0.9, 1.0, 3.0, 3.0]).unwrap(); 9];
+    let (low, high) = times(&past, 2.0);
+    near(low, 0.9, 1e-6);
+    near(high, 1.0, 1e-6);
+    let (low, high) = times(&past, 90.0);
+    near(low, 1.0, 1e-6);
+    near(high, 3.0, 1e-6);
 }
 
 #[test]
@@ -294,7 +288,9 @@ fn the_learned_interval_holds_what_it_promises() {
         ran.id = format!("op{number}");
         ran.started = started() + Duration::from_secs(u64::from(number) * 10_000);
         let past = history.past("App");
-        if past.errors.len() >= ENOUGH_ERRORS {
+        // From the eleventh operation on there are ten to learn from.
+        assert_eq!(past.errors.len() >= ENOUGH_JUDGED, number >= 10);
+        if past.errors.len() >= ENOUGH_JUDGED {
             let took = ran.took.unwrap();
             for share in [0.25, 0.5, 0.75] {
                 let estimate = replay::estimate_at(&ran, took * share, &past, &table);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use crate::estimate::interval::{JUDGED_AT, Judged};
 use crate::estimate::operation::{Action, Operation, Outcome, Run};
 use crate::estimate::past::{Past, TypeDurations};
 use crate::estimate::replay;
@@ -79,22 +80,16 @@ fn seconds(mean: f64) -> Value {
     }
 }
 
-/// What came true of the estimates that would have been made at a quarter, half and three quarters of an operation: actual by
-/// estimated remaining time. Nothing for one that failed, whose end no estimate means.
-pub(super) fn estimate_ratios(operation: &Operation, past: &Past, table: &Table) -> Vec<f64> {
-    let Some(took) = operation.took.filter(|took| *took > 0.0) else {
-        return Vec::new();
-    };
+/// What came true of the estimates that would have been made of an operation. Nothing for one that failed, whose end no estimate
+/// means, and for the first, of which nothing was known.
+pub(super) fn judge(operation: &Operation, past: &Past, table: &Table) -> Option<Judged> {
+    let took = operation.took.filter(|took| *took > 0.0)?;
     if operation.outcome != Outcome::Succeeded || past.operations.is_empty() {
-        return Vec::new();
+        return None;
     }
-    [0.25, 0.5, 0.75]
-        .into_iter()
-        .filter_map(|share| {
-            let now = took * share;
-            let estimate = replay::estimate_at(operation, now, past, table);
-            let remaining = estimate.remaining.as_secs_f64();
-            (remaining > 0.0).then(|| (took - now) / remaining)
-        })
-        .collect()
+    Some(Judged::of(JUDGED_AT.map(|share| {
+        let now = took * share;
+        let estimate = replay::estimate_at(operation, now, past, table);
+        (took - now, estimate.remaining.as_secs_f64())
+    })))
 }

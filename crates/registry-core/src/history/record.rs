@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::clock::Timestamp;
+use crate::estimate::interval::Judged;
 use crate::estimate::operation::{Action, Kind, Operation, Outcome, Phase, Run, RunState};
 
 /// An operation, and the stack it changed.
@@ -12,11 +13,11 @@ pub struct RecordedOperation {
     pub stack_name: String,
     /// What it did.
     pub operation: Operation,
-    /// Actual by estimated remaining time at a quarter, half and three quarters of it, estimated from what came before it.
-    pub estimate_ratios: Vec<f64>,
+    /// What came true of the estimates that what came before it would have made of it, where there were any.
+    pub judged: Option<Judged>,
 }
 
-pub(super) fn write(stack: &str, operation: &Operation, ratios: &[f64]) -> Value {
+pub(super) fn write(stack: &str, operation: &Operation, judged: Option<Judged>) -> Value {
     json!({
         "stack_name": stack,
         "operation_id": operation.id,
@@ -27,9 +28,14 @@ pub(super) fn write(stack: &str, operation: &Operation, ratios: &[f64]) -> Value
         "cleanup_at": operation.cleanup_at.map(tenths),
         "rollback_at": operation.rollback_at.map(tenths),
         "first_cause": operation.first_cause,
-        "estimate_ratios": ratios.iter().map(|ratio| (ratio * 1000.0).round() / 1000.0).collect::<Vec<_>>(),
+        "estimate_ratios": judged.map_or(Vec::new(), |judged| judged.ratios().map(thousandths).to_vec()),
         "resources": operation.runs.iter().map(row).collect::<Vec<_>>(),
     })
+}
+
+/// Never nothing: a ratio of zero would be none.
+fn thousandths(ratio: f64) -> f64 {
+    ((ratio * 1000.0).round() / 1000.0).max(0.001)
 }
 
 fn tenths(seconds: f64) -> f64 {
@@ -70,15 +76,13 @@ pub(super) fn read(entry: &Value) -> Option<RecordedOperation> {
             .filter_map(read_row)
             .collect(),
     };
-    let estimate_ratios = entry
-        .get("estimate_ratios")
-        .and_then(Value::as_array)
-        .map(|ratios| ratios.iter().filter_map(Value::as_f64).collect())
-        .unwrap_or_default();
+    let ratios = entry.get("estimate_ratios").and_then(Value::as_array);
+    let ratios: Option<Vec<f64>> =
+        ratios.and_then(|ratios| ratios.iter().map(Value::as_f64).collect());
     Some(RecordedOperation {
         stack_name: text("stack_name")?.to_owned(),
         operation,
-        estimate_ratios,
+        judged: ratios.and_then(|ratios| Judged::new(&ratios)),
     })
 }
 
