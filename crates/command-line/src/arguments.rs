@@ -2,8 +2,8 @@
 
 use std::ffi::OsString;
 
-use clap::Parser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{ArgMatches, Parser};
 
 use crate::console::Console;
 use crate::output::print_line;
@@ -19,16 +19,46 @@ pub trait Arguments: Parser {
 
     /// As [`Arguments::read`], from given words; the first is the program's name.
     fn read_from(words: impl IntoIterator<Item = OsString>) -> Result<Self, Status> {
-        let words = underscore_command(words, &Self::command());
-        Self::try_parse_from(words).map_err(|error| match error.kind() {
-            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-                print_line(error.to_string().trim_end(), Status::Yes)
-            }
-            _ => {
-                Console::for_process().error(&sentence(&error, &Self::command()));
+        let understood = understand(Self::command(), words).and_then(|mut matches| {
+            Self::from_arg_matches_mut(&mut matches)
+                .map_err(|error| refusal(&error, &Self::command()))
+        });
+        understood.map_err(|refusal| match refusal {
+            Refusal::Shown(text) => print_line(text.trim_end(), Status::Yes),
+            Refusal::Wrong(sentence) => {
+                Console::for_process().error(&sentence);
                 Status::CannotTell
             }
         })
+    }
+}
+
+/// Why there is nothing to be done with the words of a command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// Help or the version was asked for; this is its text.
+    Shown(String),
+    /// They are wrong; one sentence says how.
+    Wrong(String),
+}
+
+/// Reads words as `command` wants them; the first is the program's name. Nothing is printed.
+pub fn understand(
+    command: clap::Command,
+    words: impl IntoIterator<Item = OsString>,
+) -> Result<ArgMatches, Refusal> {
+    let words = underscore_command(words, &command);
+    command
+        .clone()
+        .try_get_matches_from(words)
+        .map_err(|error| refusal(&error, &command))
+}
+
+fn refusal(error: &clap::Error, command: &clap::Command) -> Refusal {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Refusal::Shown(error.to_string()),
+        // clap's list of kinds is open; all the others are something wrong.
+        _ => Refusal::Wrong(sentence(error, command)),
     }
 }
 

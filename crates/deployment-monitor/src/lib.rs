@@ -21,6 +21,7 @@ mod replay;
 mod slack;
 mod start;
 mod summary;
+mod trial;
 mod watch;
 
 use std::ffi::OsString;
@@ -28,6 +29,8 @@ use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
 use command_line::{Arguments as _, Console, Context, Status};
+
+pub use trial::go_on_from;
 
 /// The words of the command line, for who writes documents and completions from them.
 #[must_use]

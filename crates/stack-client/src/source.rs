@@ -29,6 +29,8 @@ pub struct Caller {
 #[derive(Debug)]
 pub struct AwsStacks {
     region: Option<String>,
+    // The port of an emulator on this machine, instead of AWS.
+    emulator: Option<u16>,
     runtime: Runtime,
     // Made at the first question, and made anew after credentials were refused, so that the chain is read again.
     session: Mutex<Option<Session>>,
@@ -49,6 +51,15 @@ impl AwsStacks {
             .get(&AWS_REGION)
             .filter(|(_, origin)| *origin != Origin::Default)
             .map(|(region, _)| region);
+        Self::asking(region, None)
+    }
+
+    /// An emulator that listens on `port` of this machine, with made-up keys and nothing from the environment or from profiles.
+    pub fn emulator(port: u16) -> Result<Self, StackError> {
+        Self::asking(None, Some(port))
+    }
+
+    fn asking(region: Option<String>, emulator: Option<u16>) -> Result<Self, StackError> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -57,6 +68,7 @@ impl AwsStacks {
             })?;
         Ok(Self {
             region,
+            emulator,
             runtime,
             session: Mutex::new(None),
         })
@@ -84,8 +96,9 @@ impl AwsStacks {
 
     fn session(&self) -> Session {
         let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        let load = || Session::load(self.region.clone(), self.emulator);
         session
-            .get_or_insert_with(|| self.runtime.block_on(Session::load(self.region.clone())))
+            .get_or_insert_with(|| self.runtime.block_on(load()))
             .clone()
     }
 
@@ -141,8 +154,12 @@ fn is_about_credentials(error: &StackError) -> bool {
 }
 
 impl Session {
-    async fn load(region: Option<String>) -> Self {
-        let (config, clock) = aws_http::load(region, AWS_REGION.default).await;
+    async fn load(region: Option<String>, emulator: Option<u16>) -> Self {
+        let fallback = AWS_REGION.default;
+        let (config, clock) = match emulator {
+            Some(port) => aws_http::load_emulator(region, fallback, port).await,
+            None => aws_http::load(region, fallback).await,
+        };
         let region = config.region().map(ToString::to_string).unwrap_or_default();
         let whole = aws_sdk_cloudformation::config::Builder::from(&config)
             .interceptor(crate::whole::WholeAnswers)
@@ -194,21 +211,21 @@ impl StackSource for AwsStacks {
             .set_next_token(next.map(str::to_owned))
             .send();
         let answer = self.ask("cloudformation:DescribeStackEvents", question)?;
-        let value = answer.map_or(
-            EventsPage {
-                events: Vec::new(),
-                next: None,
-            },
-            |answer| EventsPage {
-                events: answer.stack_events().iter().map(convert::event).collect(),
-                next: answer
-                    .next_token()
-                    .filter(|token| !token.is_empty())
-                    .map(str::to_owned),
-            },
-        );
+        let mut page = EventsPage {
+            events: Vec::new(),
+            next: None,
+        };
+        if let Some(answer) = answer {
+            let events: Result<Vec<_>, _> =
+                answer.stack_events().iter().map(convert::event).collect();
+            page.events = events?;
+            page.next = answer
+                .next_token()
+                .filter(|token| !token.is_empty())
+                .map(str::to_owned);
+        }
         Ok(Observed {
-            value,
+            value: page,
             server_time: session.clock.last(),
         })
     }
@@ -227,12 +244,9 @@ impl StackSource for AwsStacks {
             let Some(answer) = self.ask("cloudformation:ListStackResources", question)? else {
                 return Ok(resources);
             };
-            resources.extend(
-                answer
-                    .stack_resource_summaries()
-                    .iter()
-                    .map(convert::resource),
-            );
+            for summary in answer.stack_resource_summaries() {
+                resources.push(convert::resource(summary)?);
+            }
             let next = answer
                 .next_token()
                 .filter(|next| !next.is_empty())
