@@ -42,12 +42,12 @@ pub const TARGETS: [Target; 10] = [
     target("registry", registry::run, 1000),
     target("history", history::run, 600),
     target("queue", queue::run, 300),
-    target("cursor", cursor::run, 150),
+    target("cursor", cursor::run, 60),
     target("trace", trace::run, 1500),
     target("template", template::run, 3000),
-    target("words", words::run, 1500),
+    target("words", words::run, 600),
     target("stacks", cloudformation::run, 500),
-    target("slack", slack::run, 120),
+    target("slack", slack::run, 60),
     target("settings", settings::run, 2000),
 ];
 
