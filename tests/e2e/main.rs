@@ -24,6 +24,7 @@ mod shared;
 mod slack_disk;
 mod slack_hangs;
 mod slack_secrets;
+mod slack_storm;
 mod state_files;
 mod workflows;
 

@@ -63,9 +63,9 @@ const AREAS: &[Area] = &[
     Area {
         name: "slack",
         help: "two minutes of messages while senders and queue runners are killed and Slack fails in every way",
-        package: "slack-notifier",
-        program: "storm",
-        tests: "a_storm_loses_nothing",
+        package: "end-to-end",
+        program: "e2e",
+        tests: "slack_storm::",
         knobs: &[("SLACK_STORM_SECONDS", "120")],
         tools: false,
     },
@@ -151,7 +151,11 @@ mod tests {
     fn areas_name_tests_that_exist() {
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         for area in AREAS {
-            let tests = root.join("crates").join(area.package).join("tests");
+            // The end-to-end tests are a package of their own beside the crates.
+            let tests = match area.package {
+                "end-to-end" => root.join("tests"),
+                package => root.join("crates").join(package).join("tests"),
+            };
             let folder = tests.join(area.program);
             let module = area.tests.trim_end_matches("::");
             assert!(
