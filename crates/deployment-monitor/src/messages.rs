@@ -5,7 +5,7 @@ use std::time::Duration;
 use registry_core::advice;
 use registry_core::clock::{Timestamp, human_duration, whole_minutes};
 use registry_core::ids::StackName;
-use registry_core::progress::{Failure, Phase, ResourceRow, StackProgress};
+use registry_core::progress::{Failure, Phase, ResourceRow, StackProgress, Verdict, verdict_of};
 use registry_core::stack::StackStatus;
 
 /// How many resources a message names before it only counts them.
@@ -139,10 +139,23 @@ pub(crate) fn failed(progress: &StackProgress, status: &StackStatus, stack: &Sta
     if let Some(failure) = progress.rollback_failure() {
         text += &format!("; the rollback met: {}", failure.sentence());
     }
-    if let Some(steps) = advice::next_steps(status, stack) {
+    if let Some(steps) = next_steps(progress, status, stack) {
         text += &format!(". {steps}");
     }
     text
+}
+
+/// The exact commands that come next, for a stack that stands in this state at the end; `None` where there is nothing to do.
+pub(crate) fn next_steps(
+    progress: &StackProgress,
+    status: &StackStatus,
+    stack: &StackName,
+) -> Option<String> {
+    match verdict_of(status, progress.is_undone()) {
+        Some(Verdict::Failed) => advice::steps_after_failure(status, stack),
+        // A deletion that was asked for and failed, a change set that was left behind.
+        Some(Verdict::Deployed) | None => advice::next_steps(status, stack),
+    }
 }
 
 /// What the stack is doing now, as a sentence's beginning: `the stack is rolling back`.

@@ -5,17 +5,16 @@ use std::path::Path;
 
 use command_line::output::{print_json, print_line};
 use command_line::{Console, Status};
-use registry_core::advice;
 use registry_core::clock::{Timestamp, human_duration};
-use registry_core::ids::StackName;
 use registry_core::progress::{
     Failure, ResourceRow, StackProgress, Verdict, events_of_trace, verdict_of,
 };
 use registry_core::text::{mask, printable};
-use registry_core::trace::Trace;
+use registry_core::trace::{Trace, TraceError};
 use serde_json::{Value, json};
 
 use crate::args::ReplayArguments;
+use crate::messages;
 
 /// The stack of a record has some id; its name is in its own events.
 const STACK_ID: &str = "arn:aws:cloudformation:us-east-1:123456789012:stack/recorded/0";
@@ -29,7 +28,18 @@ const SLOWEST: usize = 10;
 /// Reads the record, prints what it says, and ends by how its last operation ended.
 pub(crate) fn run(arguments: &ReplayArguments) -> Status {
     let told = read(&arguments.file).and_then(|bytes| {
-        Trace::parse(&bytes).map_err(|error| format!("{}: {error}", arguments.file.display()))
+        Trace::parse(&bytes).map_err(|error| {
+            let hint = match error {
+                TraceError::NotJson { line: 1, .. } => {
+                    " (take it with: aws cloudformation describe-stack-events --stack-name STACK --output json)"
+                }
+                TraceError::NotJson { .. }
+                | TraceError::NotText { .. }
+                | TraceError::BadRow { .. }
+                | TraceError::Empty => "",
+            };
+            format!("{}: {error}{hint}", arguments.file.display())
+        })
     });
     let trace = match told {
         Ok(trace) => trace,
@@ -128,9 +138,7 @@ fn to_text(name: &str, progress: &StackProgress) -> String {
     if let Some(failure) = progress.rollback_failure() {
         text += &format!("the rollback met: {}\n", failure.sentence());
     }
-    if let (Some(status), Ok(stack)) = (progress.status(), name.parse::<StackName>())
-        && let Some(steps) = advice::next_steps(status, &stack)
-    {
+    if let Some(steps) = next_steps(name, progress) {
         text += &format!("next: {steps}\n");
     }
     let rows = slowest(progress);
@@ -147,6 +155,10 @@ fn to_text(name: &str, progress: &StackProgress) -> String {
         );
     }
     text
+}
+
+fn next_steps(name: &str, progress: &StackProgress) -> Option<String> {
+    messages::next_steps(progress, progress.status()?, &name.parse().ok()?)
 }
 
 fn to_json(name: &str, progress: &StackProgress) -> Value {
@@ -182,5 +194,6 @@ fn to_json(name: &str, progress: &StackProgress) -> Value {
         "also_failed": progress.co_causes().into_iter().map(cause).collect::<Vec<_>>(),
         "rollback_failure": progress.rollback_failure().map(cause),
         "slowest": slowest,
+        "next_steps": next_steps(name, progress),
     })
 }

@@ -10,6 +10,7 @@ use registry_core::ids::StackName;
 use registry_core::progress::{Outcome, ResourceRow, StackProgress};
 use registry_core::text::{mask, one_line};
 
+use crate::messages;
 use crate::outcome::Ending;
 use crate::watch::StackWatch;
 
@@ -18,6 +19,9 @@ const SLOWEST: usize = 10;
 
 /// So many bars fit a chart that can still be read.
 const BARS: usize = 40;
+
+/// So many characters of a bar's name are shown; a whole chart may have 50,000 (Mermaid's `maxTextSize`).
+const LONGEST_BAR: usize = 80;
 
 /// Appends to the file that GitHub shows; it may already hold what other steps wrote.
 pub(crate) fn append(path: &Path, text: &str) -> io::Result<()> {
@@ -39,7 +43,7 @@ pub(crate) fn markdown(ending: &Ending, stacks: &[StackWatch], now: Timestamp) -
     for stack in stacks {
         let name = stack.name().parse::<StackName>().ok();
         if let (Some(status), Some(name)) = (stack.status(), &name)
-            && let Some(steps) = registry_core::advice::next_steps(status, name)
+            && let Some(steps) = messages::next_steps(stack.progress(), status, name)
         {
             text += &format!("**What to do:** {}\n\n", cell(&steps));
         }
@@ -89,7 +93,7 @@ fn outcome(row: &ResourceRow) -> String {
     format!("{}: {how}", row.action.doing())
 }
 
-// https://mermaid.js.org/syntax/gantt.html: times in milliseconds with dateFormat x, ids unique, no colon in names.
+// https://mermaid.js.org/syntax/gantt.html: times in milliseconds with dateFormat x, ids unique.
 fn chart(progress: &StackProgress, rows: &[(&ResourceRow, Duration)], now: Timestamp) -> String {
     let mut longest: Vec<&(&ResourceRow, Duration)> = rows.iter().collect();
     longest.sort_by_key(|(_, took)| std::cmp::Reverse(*took));
@@ -114,23 +118,37 @@ fn chart(progress: &StackProgress, rows: &[(&ResourceRow, Duration)], now: Times
         };
         let start = row.started_at.map_or(0, Timestamp::millis);
         let end = row.ended_at.unwrap_or(now).millis().max(start + 1);
-        let path = progress.chain(&row.stack_id, &row.logical_id).join(" ");
-        text += &format!("    {} : {tag}r{number}, {start}, {end}\n", plain(&path));
+        let bar = bar(row.outcome, &progress.chain(&row.stack_id, &row.logical_id));
+        text += &format!("    {bar} : {tag}r{number}, {start}, {end}\n");
     }
     text + "```\n\n"
 }
 
-// Nothing that Markdown or Mermaid could read as its own.
-fn plain(text: &str) -> String {
-    text.chars()
-        .map(|c| {
-            if c.is_alphanumeric() || c == ' ' || c == '-' {
-                c
-            } else {
-                '_'
-            }
-        })
-        .collect()
+// The name of a bar: letters, digits, spaces and hyphens after a mark, so that there is nothing that Markdown or Mermaid could
+// read as its own. The mark must stand first: Mermaid takes a name that begins with one of its words, such as `Title`, `Section`
+// or `Click` in any case, for that word, and `Gantt` spoils the whole chart.
+fn bar(outcome: Outcome, chain: &[String]) -> String {
+    let mark = match outcome {
+        Outcome::InProgress => '…',
+        Outcome::Done => '✓',
+        Outcome::Failed => '✗',
+        Outcome::Cancelled => '–',
+        Outcome::Kept => '·',
+    };
+    let plain = |c: char| match c {
+        c if c.is_alphanumeric() || c == ' ' || c == '-' => c,
+        _ => '_',
+    };
+    let names: Vec<String> = chain
+        .iter()
+        .map(|name| name.chars().map(plain).collect())
+        .collect();
+    let path = names.join(" › ");
+    let shown = match path.char_indices().nth(LONGEST_BAR) {
+        Some((cut, _)) => format!("{}…", path.get(..cut).unwrap_or_default()),
+        None => path,
+    };
+    format!("{mark} {shown}")
 }
 
 fn cell(text: &str) -> String {
@@ -169,7 +187,103 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("    section Rollback\n"), "{text}");
-        assert!(text.contains("DbInstance : crit, r"), "{text}");
+        assert!(text.contains("    ✗ DbInstance : crit, r"), "{text}");
+        assert_is_chart(&text, 1);
         assert!(text.contains("| Slowest resources | Type | | Took |\n|---|---|---|---|\n| "));
+    }
+
+    // Mermaid 11 read every line of this form as one task with this name, id, start and end, whatever the name was.
+    fn assert_is_chart(text: &str, least: usize) {
+        let (_, rest) = text.split_once("```mermaid\n").unwrap();
+        let (chart, _) = rest.split_once("\n```\n").unwrap();
+        let mut lines = chart.lines();
+        let head: Vec<&str> = lines.by_ref().take(3).collect();
+        let expected = ["gantt", "    dateFormat x", "    axisFormat %H:%M:%S"];
+        assert_eq!(head, expected);
+        let sections = ["Forward", "Clean-up", "Rollback", "Deletion"]
+            .map(|name| format!("    section {name}"));
+        let mut bars = 0;
+        for line in lines.filter(|line| !sections.iter().any(|section| section == line)) {
+            let (name, data) = line
+                .strip_prefix("    ")
+                .unwrap()
+                .split_once(" : ")
+                .unwrap();
+            let (mark, name) = name.split_once(' ').unwrap();
+            assert!(["…", "✓", "✗", "–", "·"].contains(&mark), "{line}");
+            let harmless = |c: char| c.is_alphanumeric() || " -_›…".contains(c);
+            assert!(name.chars().all(harmless), "{line}");
+            assert!(name.chars().count() <= LONGEST_BAR + 1, "{line}");
+            let data: Vec<&str> = data
+                .split(", ")
+                .filter(|word| !["crit", "active"].contains(word))
+                .collect();
+            let [id, start, end] = data[..] else {
+                panic!("{line}")
+            };
+            assert_eq!(id, format!("r{bars}"), "{line}");
+            assert!(
+                start.parse::<i64>().unwrap() < end.parse::<i64>().unwrap(),
+                "{line}"
+            );
+            bars += 1;
+        }
+        assert!(bars >= least, "{bars} bars: {chart}");
+    }
+
+    #[test]
+    fn hostile_names_are_bars_of_a_chart_and_nothing_else() {
+        let hostile = [
+            "section",
+            "Section Evil",
+            "Title",
+            "Gantt",
+            "Click",
+            "dateFormat",
+            "axisFormat x",
+            "excludes",
+            "todayMarker off",
+            "accTitle: x",
+            "accDescr { x }",
+            "vert",
+            "2026-01-14",
+            "a:b",
+            "a;b",
+            "a#b",
+            "\"quoted\"",
+            "'",
+            "new\nline",
+            "%% comment",
+            "%%{init: {}}%%",
+            "```",
+            "---",
+            "<b>",
+            "a, b, 1, 2",
+            ":",
+            "",
+            "ü-Ω",
+            "\u{202e}",
+            "\u{2028}",
+            &"L".repeat(255),
+        ];
+        let id = "arn:aws:cloudformation:us-east-1:123456789012:stack/App/1";
+        let mut progress = StackProgress::of(id);
+        let line = |name: &str, second: usize, status: &str| {
+            let resource = serde_json::json!({"t": second, "ts": format!("2026-01-14T12:00:{second:02}Z"), "logical_id": name,
+                "type": "AWS::SNS::Topic", "status": status});
+            format!("{resource}\n")
+        };
+        let mut record = String::new();
+        for (number, name) in hostile.iter().enumerate() {
+            let end = ["CREATE_COMPLETE", "CREATE_FAILED", "DELETE_SKIPPED"].get(number % 4);
+            record += &line(name, 0, "CREATE_IN_PROGRESS");
+            record += &end.map_or_else(String::new, |status| line(name, 9, status));
+        }
+        let trace = Trace::parse(record.as_bytes()).unwrap();
+        for event in events_of_trace(&trace, id, Timestamp::from_seconds(0)) {
+            progress.apply(&event);
+        }
+        let text = of_stack("App", &progress, Timestamp::from_seconds(1_800_000_000));
+        assert_is_chart(&text, hostile.len() - 1);
     }
 }

@@ -7,7 +7,7 @@ mod common;
 )]
 mod stories {
     use super::common::{
-        Stage, assert_each_once, clean_up, finish, gist, holder, kill, register, wait,
+        Stage, assert_each_once, clean_up, finish, gist, holder, in_parallel, kill, register, wait,
     };
     use rustix::process::Signal;
     use simulators::{CloudFormation, Event, Play, Stack};
@@ -224,6 +224,108 @@ mod stories {
             entry.contains("UPDATE_COMPLETE"),
             "the outcome is recorded: {entry}"
         );
+    }
+
+    // The stack's own events of every way to fail, and the command that comes next.
+    const FAILURES: [(&[&str], &str); 10] = [
+        (
+            &["CREATE_IN_PROGRESS", "CREATE_FAILED"],
+            "cdk deploy App --no-rollback",
+        ),
+        (
+            &[
+                "CREATE_IN_PROGRESS",
+                "ROLLBACK_IN_PROGRESS",
+                "ROLLBACK_COMPLETE",
+            ],
+            "aws cloudformation delete-stack --stack-name App",
+        ),
+        (
+            &[
+                "CREATE_IN_PROGRESS",
+                "ROLLBACK_IN_PROGRESS",
+                "ROLLBACK_FAILED",
+            ],
+            "aws cloudformation describe-stack-resources --stack-name App",
+        ),
+        (
+            &["CREATE_IN_PROGRESS", "DELETE_IN_PROGRESS", "DELETE_FAILED"],
+            "aws cloudformation delete-stack --deletion-mode FORCE_DELETE_STACK --stack-name App",
+        ),
+        (
+            &[
+                "CREATE_IN_PROGRESS",
+                "DELETE_IN_PROGRESS",
+                "DELETE_COMPLETE",
+            ],
+            "cdk deploy App",
+        ),
+        (
+            &["UPDATE_IN_PROGRESS", "UPDATE_FAILED"],
+            "aws cloudformation rollback-stack --stack-name App",
+        ),
+        (
+            &[
+                "UPDATE_IN_PROGRESS",
+                "UPDATE_ROLLBACK_IN_PROGRESS",
+                "UPDATE_ROLLBACK_FAILED",
+            ],
+            "aws cloudformation continue-update-rollback --stack-name App",
+        ),
+        (
+            &[
+                "UPDATE_IN_PROGRESS",
+                "UPDATE_ROLLBACK_IN_PROGRESS",
+                "UPDATE_ROLLBACK_COMPLETE",
+            ],
+            "cdk deploy App",
+        ),
+        (
+            &[
+                "IMPORT_IN_PROGRESS",
+                "IMPORT_ROLLBACK_IN_PROGRESS",
+                "IMPORT_ROLLBACK_FAILED",
+            ],
+            "aws cloudformation describe-stack-resources --stack-name App",
+        ),
+        (
+            &[
+                "IMPORT_IN_PROGRESS",
+                "IMPORT_ROLLBACK_IN_PROGRESS",
+                "IMPORT_ROLLBACK_COMPLETE",
+            ],
+            "cdk import App",
+        ),
+    ];
+
+    #[test]
+    fn every_failed_state_is_told_with_the_next_command() {
+        in_parallel(&FAILURES, 5, |(statuses, command)| {
+            let stage = stage();
+            let events: Vec<Event> = (0..)
+                .map(|n| 0.3 + f64::from(n) / 5.0)
+                .zip(*statuses)
+                .map(|(at, status)| Event::own(at, status))
+                .collect();
+            register(&stage, "m1", false);
+            stage.aws.play("App", &events, &Play::default());
+            let summary = stage.path("summary.md");
+            let mut monitor = stage.monitor("m1", "App");
+            let child = monitor.env("GITHUB_STEP_SUMMARY", &summary).spawn();
+            assert_eq!(finish(child.unwrap()).code(), Some(1), "{statuses:?}");
+            let last = statuses.last().unwrap();
+            let lines = stage.lines("m1");
+            let failed = format!("the deployment failed: the stack is {last}");
+            let told = lines
+                .iter()
+                .map(|line| line["message"].as_str().unwrap())
+                .find(|message| message.starts_with(&failed))
+                .unwrap_or_else(|| panic!("{lines:#?}"));
+            assert!(told.contains(command), "{told}");
+            let summary = std::fs::read_to_string(summary).unwrap();
+            assert!(summary.contains("**What to do:** To "), "{summary}");
+            assert!(summary.contains(command), "{summary}");
+        });
     }
 
     #[test]

@@ -120,7 +120,10 @@ fn failed_resources(stack: &StackName) -> String {
 /// The ways out in one line: `To …: COMMAND && COMMAND; or to …: COMMAND`. `None` where nothing needs to be done.
 #[must_use]
 pub fn next_steps(status: &StackStatus, stack: &StackName) -> Option<String> {
-    let ways = next_commands(status, stack);
+    in_one_line(&next_commands(status, stack))
+}
+
+fn in_one_line(ways: &[WayOut]) -> Option<String> {
     let told: Vec<String> = ways
         .iter()
         .map(|way| format!("to {}: {}", way.to, way.commands.join(" && ")))
@@ -130,6 +133,58 @@ pub fn next_steps(status: &StackStatus, stack: &StackName) -> Option<String> {
     letters
         .next()
         .map(|first| first.to_uppercase().chain(letters).collect())
+}
+
+/// The ways out after a deployment that ended in this state and failed: what the stack needs, else, where it needs nothing (the
+/// version before is live again, or nothing is left of the stack), the deployment once more. None for states that no failed
+/// deployment ends in.
+#[must_use]
+pub fn commands_after_failure(status: &StackStatus, stack: &StackName) -> Vec<WayOut> {
+    let again = |to, verb| {
+        let commands = vec![format!("cdk {verb} {}", stack.name())];
+        vec![WayOut { to, commands }]
+    };
+    match status {
+        StackStatus::UpdateRollbackComplete => again(
+            "deploy again after mending the cause (the version before is live, and the stack needs nothing)",
+            "deploy",
+        ),
+        StackStatus::ImportRollbackComplete => again(
+            "import again after mending the cause (nothing was imported, and the stack needs nothing)",
+            "import",
+        ),
+        StackStatus::DeleteComplete => again(
+            "deploy again after mending the cause (nothing is left of the stack)",
+            "deploy",
+        ),
+        StackStatus::RollbackComplete
+        | StackStatus::RollbackFailed
+        | StackStatus::DeleteFailed
+        | StackStatus::CreateFailed
+        | StackStatus::UpdateFailed
+        | StackStatus::UpdateRollbackFailed
+        | StackStatus::ImportRollbackFailed => next_commands(status, stack),
+        StackStatus::ReviewInProgress
+        | StackStatus::CreateInProgress
+        | StackStatus::CreateComplete
+        | StackStatus::RollbackInProgress
+        | StackStatus::DeleteInProgress
+        | StackStatus::UpdateInProgress
+        | StackStatus::UpdateCompleteCleanupInProgress
+        | StackStatus::UpdateComplete
+        | StackStatus::UpdateRollbackInProgress
+        | StackStatus::UpdateRollbackCompleteCleanupInProgress
+        | StackStatus::ImportInProgress
+        | StackStatus::ImportComplete
+        | StackStatus::ImportRollbackInProgress
+        | StackStatus::Unknown(_) => Vec::new(),
+    }
+}
+
+/// [`commands_after_failure`] in one line, as [`next_steps`] tells it.
+#[must_use]
+pub fn steps_after_failure(status: &StackStatus, stack: &StackName) -> Option<String> {
+    in_one_line(&commands_after_failure(status, stack))
 }
 
 /// What a resource of this type usually waits for when it takes long; `None` where nothing is known.
@@ -199,6 +254,7 @@ const CUSTOM_RESOURCE: &str = "its function's answer: CloudFormation gives up af
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::progress::{Verdict, verdict_of};
     use crate::stack::StatusClass;
 
     fn stack() -> StackName {
@@ -228,6 +284,27 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn every_state_that_a_deployment_may_fail_in_has_an_exact_command() {
+        for status in StackStatus::ALL {
+            // Undone, so that a deletion that nobody asked for counts as well.
+            let failed = verdict_of(&status, true) == Some(Verdict::Failed);
+            let ways = commands_after_failure(&status, &stack());
+            assert_eq!(!ways.is_empty(), failed, "{status}");
+            for command in ways.iter().flat_map(|way| &way.commands) {
+                assert!(
+                    command.starts_with("aws cloudformation ") || command.starts_with("cdk "),
+                    "{command}"
+                );
+                assert!(command.contains("App"), "{command}");
+            }
+        }
+        assert_eq!(
+            steps_after_failure(&StackStatus::UpdateRollbackComplete, &stack()).unwrap(),
+            "To deploy again after mending the cause (the version before is live, and the stack needs nothing): cdk deploy App"
+        );
     }
 
     #[test]
