@@ -1,5 +1,6 @@
 //! What can be measured. A new area is a file here and a line in [`AREAS`].
 
+mod monitor;
 mod programs;
 pub(crate) mod registry;
 mod registry_dynamodb;
@@ -41,5 +42,10 @@ pub(crate) const AREAS: &[Area] = &[
         name: "slack",
         help: "a notification as a whole process against curl, and the retry queue against the bare durable write",
         measure: slack::measure,
+    },
+    Area {
+        name: "monitor",
+        help: "the CPU time of a monitor's poll beside the aws command's, and its memory over large deployments",
+        measure: monitor::measure,
     },
 ];

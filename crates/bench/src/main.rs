@@ -2,7 +2,8 @@
 //!
 //! Figures of one machine say little elsewhere, so everything is compared within one run: with the same job done the way the
 //! shell scripts did it, and with the floor below which no program can get. Compared commands run in turn, A B A B, so that a
-//! machine that slows down slows both. Nothing here asserts a time; targets are printed as met or missed.
+//! machine that slows down slows both. Nothing here asserts a time; targets are printed
+//! as met or missed. Memory is another matter: over its limit, the run fails.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -61,6 +62,7 @@ fn run(arguments: &[String]) -> Result<()> {
     };
     let wanted = wanted(arguments)?;
     let mut page = Page::read(&bench.page)?;
+    let mut broken = Vec::new();
     for area in wanted {
         eprintln!("== {}: {}", area.name, area.help);
         let section = (area.measure)(&bench).with_context(|| area.name.to_owned())?;
@@ -68,6 +70,10 @@ fn run(arguments: &[String]) -> Result<()> {
         page.put(area.name, &section);
         // After each, so that a later area that fails takes nothing away.
         page.write(&bench.page)?;
+        broken.extend_from_slice(section.broken());
+    }
+    if !broken.is_empty() {
+        bail!("over its limit: {}", broken.join("; "));
     }
     Ok(())
 }

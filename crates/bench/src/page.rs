@@ -8,8 +8,9 @@ use anyhow::{Context as _, Result};
 /// What the page says before its sections.
 const HEAD: &str = "# Benchmarks
 
-Measured, not asserted. Each section is one run on one machine, so only figures of the same section compare; the ratios are what
-travels. `cargo xtask bench` measures all of it anew and writes this page, `cargo xtask bench AREA` one section.
+Measured, not asserted, but for the monitor's memory: the run fails where that is over its limit. Each section is one run on
+one machine, so only figures of the same section compare; the ratios are what travels. `cargo xtask bench` measures all of it anew
+and writes this page, `cargo xtask bench AREA` one section.
 ";
 
 /// What was measured in one area.
@@ -18,6 +19,7 @@ pub(crate) struct Section {
     title: String,
     parts: Vec<String>,
     targets: Vec<String>,
+    broken: Vec<String>,
 }
 
 impl Section {
@@ -54,6 +56,19 @@ impl Section {
         let word = if met { "met" } else { "**missed**" };
         self.targets.push(format!("- {what}: {measured}, {word}"));
         self
+    }
+
+    /// A target that is a promise, which no other load of the machine breaks: where it is missed, the run fails.
+    pub(crate) fn limit(&mut self, what: &str, measured: &str, met: bool) -> &mut Self {
+        if !met {
+            self.broken.push(format!("{what}: {measured}"));
+        }
+        self.target(what, measured, met)
+    }
+
+    /// The promises that were not kept.
+    pub(crate) fn broken(&self) -> &[String] {
+        &self.broken
     }
 
     /// As Markdown.
@@ -146,6 +161,21 @@ fn machine() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_limit_that_is_missed_is_told_to_the_run() {
+        let mut section = Section::new("Memory");
+        section
+            .target("quick", "slow", false)
+            .limit("small", "small", true)
+            .limit("under 15 MiB", "16 MiB", false);
+        assert_eq!(section.broken(), ["under 15 MiB: 16 MiB"]);
+        assert!(
+            section
+                .markdown()
+                .contains("- under 15 MiB: 16 MiB, **missed**")
+        );
+    }
 
     #[test]
     fn a_section_replaces_the_earlier_one_of_its_area_only() {

@@ -2,6 +2,7 @@
 #![warn(missing_docs)]
 
 mod cloudformation;
+mod crowd;
 mod dead_end;
 mod fault;
 mod github;
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 
 pub use self::simulators::{Ports, Simulators};
 pub use cloudformation::{ACCOUNT, CloudFormation, Event, Play, Resource, Stack};
+pub use crowd::Crowd;
 pub use dead_end::DeadEnd;
 pub use fault::{Fault, Trouble};
 pub use github::{GitHub, Job, Run};
