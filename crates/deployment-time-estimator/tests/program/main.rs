@@ -6,6 +6,8 @@
     reason = "tests prepare their own folders and files, and fail where that fails"
 )]
 
+mod collect;
+mod questions;
 mod report;
 
 use std::path::{Path, PathBuf};

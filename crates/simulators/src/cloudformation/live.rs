@@ -100,7 +100,11 @@ impl Live {
             .history
             .as_ref()
             .filter(|h| h.status().starts_with("UPDATE") && fits("UPDATE_IN_PROGRESS"));
-        let old = old.map(|history| history.event(history.count.saturating_sub(9)).at);
+        let old = old.map(|history| {
+            history
+                .event(history.count.saturating_sub(history.per_operation))
+                .at
+        });
         self.own(now)
             .rfind(|event| fits(&event.status))
             .map(|event| event.at)
@@ -149,7 +153,7 @@ impl Live {
         let old = self
             .history
             .iter()
-            .flat_map(|h| (h.count.saturating_sub(9)..h.count).map(|i| h.event(i)));
+            .flat_map(|h| (h.count.saturating_sub(h.per_operation)..h.count).map(|i| h.event(i)));
         for event in old.chain(self.before(now).iter().cloned()) {
             let Some((id, resource_type)) = event.resource else {
                 continue;

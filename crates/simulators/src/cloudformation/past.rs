@@ -48,14 +48,16 @@ pub(super) fn existed_before(status: &str) -> bool {
 const PER_OPERATION: u64 = 9;
 const BETWEEN: Duration = Duration::from_secs(2 * 3600);
 
-/// Old events by number. Every two hours an operation of nine events: a create first, then updates, all successful.
-/// Where the number is no multiple of nine the first operation has more events, or is cut.
+/// Old events by number. Every two hours an operation: a create first, then updates, all successful. Usually of nine events; where
+/// the number is no multiple of nine the first operation has more events, or is cut.
 #[derive(Debug, Clone)]
 pub(super) struct History {
     /// How many events.
     pub(super) count: u64,
     /// When its first operation began.
     pub(super) begin: Timestamp,
+    /// How many events each operation has.
+    pub(super) per_operation: u64,
 }
 
 impl History {
@@ -66,12 +68,24 @@ impl History {
         Self {
             count,
             begin: end - span,
+            per_operation: PER_OPERATION,
+        }
+    }
+
+    /// As [`History::before`], of so many operations with the same number of events, at least nine: `count` is rounded down to that.
+    pub(super) fn of_equal(end: Timestamp, count: u64, operations: u64) -> Self {
+        let operations = operations.max(1);
+        let per_operation = (count / operations).max(PER_OPERATION);
+        Self {
+            count: per_operation * operations,
+            per_operation,
+            begin: end - BETWEEN.saturating_mul(operations.try_into().unwrap_or(u32::MAX)),
         }
     }
 
     /// The status it leaves behind.
     pub(super) fn status(&self) -> &'static str {
-        if self.count / PER_OPERATION > 1 {
+        if self.count / self.per_operation > 1 {
             "UPDATE_COMPLETE"
         } else {
             "CREATE_COMPLETE"
@@ -80,6 +94,9 @@ impl History {
 
     /// One event; `index` counts from the oldest and is below `count`.
     pub(super) fn event(&self, index: u64) -> Happened {
+        if self.per_operation > PER_OPERATION {
+            return self.of_many(index);
+        }
         let extra = if self.count < PER_OPERATION {
             0
         } else {
@@ -105,6 +122,43 @@ impl History {
         };
         let start = self.begin + BETWEEN.saturating_mul(operation.try_into().unwrap_or(u32::MAX));
         happened(operation, step, start, index)
+    }
+}
+
+impl History {
+    /// One event of an operation of many: a third of its events begin the resources, a third repeat that, a third end them.
+    fn of_many(&self, index: u64) -> Happened {
+        let (operation, step) = (index / self.per_operation, index % self.per_operation);
+        let start = self.begin + BETWEEN.saturating_mul(operation.try_into().unwrap_or(u32::MAX));
+        let last = self.per_operation - 1;
+        let middle = last - 2;
+        let resources = middle / 3;
+        let own = |as_step: u64| happened(operation, as_step, start, index);
+        let (resource, word, seconds) = match step {
+            0 => return own(0),
+            _ if step == last => return own(8),
+            // The clean-up of an update; a creation has none.
+            _ if step == last - 1 && operation > 0 => return own(7),
+            _ if step == last - 1 => (resources - 1, "COMPLETE", 303),
+            _ if step <= resources => (step - 1, "IN_PROGRESS", 2),
+            _ if step <= middle - resources => {
+                ((step - 1 - resources).min(resources - 1), "IN_PROGRESS", 3)
+            }
+            _ => {
+                let resource = step - 1 - (middle - resources);
+                (resource, "COMPLETE", 10 + 280 * resource / resources)
+            }
+        };
+        let types = ["AWS::SNS::Topic", "AWS::Lambda::Function", "AWS::IAM::Role"];
+        let name = format!("Resource{resource:05}");
+        let verb = if operation == 0 { "CREATE" } else { "UPDATE" };
+        Happened {
+            at: start + Duration::from_secs(seconds),
+            physical: Some(format!("old-{}", name.to_ascii_lowercase())),
+            resource: Some((name, types[(resource % 3) as usize].to_owned())),
+            status: format!("{verb}_{word}"),
+            ..own(1)
+        }
     }
 }
 
@@ -153,6 +207,44 @@ fn happened(operation: u64, step: u64, start: Timestamp, index: u64) -> Happened
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_busy_history_has_operations_of_equal_size() {
+        for (count, operations, expected) in [
+            (100_000, 60, 99_960),
+            (6_000, 60, 6_000),
+            (1, 3, 27),
+            (100, 1, 100),
+        ] {
+            let end = Timestamp::from_seconds(2_000_000_000);
+            let history = History::of_equal(end, count, operations);
+            let events: Vec<_> = (0..history.count)
+                .map(|index| history.event(index))
+                .collect();
+            assert_eq!(events.len(), expected);
+            assert!(events.is_sorted_by(|a, b| a.at <= b.at), "{count}");
+            let own = |ending: &str| {
+                events
+                    .iter()
+                    .filter(|e| e.resource.is_none() && e.status.ends_with(ending))
+                    .count() as u64
+            };
+            assert_eq!(own("E_IN_PROGRESS"), operations, "{count}");
+            assert_eq!(own("E_COMPLETE"), operations, "{count}");
+            let last = &events[events.len() - 1];
+            assert_eq!(last.status, history.status());
+            // Every resource that begins ends.
+            let of = |ending: &str| -> std::collections::BTreeSet<_> {
+                let of = |e: &&Happened| e.resource.is_some() && e.status.ends_with(ending);
+                events
+                    .iter()
+                    .filter(of)
+                    .map(|e| (e.operation, e.resource.clone()))
+                    .collect()
+            };
+            assert_eq!(of("_IN_PROGRESS"), of("_COMPLETE"), "{count}");
+        }
+    }
 
     #[test]
     fn a_history_has_as_many_events_as_asked_for_in_order_and_ends_complete() {

@@ -28,6 +28,9 @@ pub struct Stack {
     /// So many old events, made when they are asked for: 100,000 cost no more memory than 10.
     #[serde(default)]
     pub history: u64,
+    /// How many operations `history` makes up, each with as many events as the others; absent: nine events make one.
+    #[serde(default)]
+    pub history_operations: Option<u64>,
     /// Only found in this region; absent: in every region that asks.
     #[serde(default)]
     pub region: Option<String>,
@@ -102,6 +105,14 @@ impl Stack {
     #[must_use]
     pub fn history(mut self, events: u64) -> Self {
         self.history = events;
+        self
+    }
+
+    /// With so many old events, which make up so many operations of equal size.
+    #[must_use]
+    pub fn busy_history(mut self, events: u64, operations: u64) -> Self {
+        self.history = events;
+        self.history_operations = Some(operations);
         self
     }
 

@@ -113,8 +113,13 @@ impl World {
             return;
         }
         self.end_life(&spec.name, now);
-        let history = (spec.history > 0)
-            .then(|| History::before(now - Duration::from_secs(24 * 3600), spec.history));
+        let history = (spec.history > 0).then(|| {
+            let end = now - Duration::from_secs(24 * 3600);
+            match spec.history_operations {
+                None => History::before(end, spec.history),
+                Some(operations) => History::of_equal(end, spec.history, operations),
+            }
+        });
         let created_ago = seconds(spec.created_ago.unwrap_or(30.0 * 86_400.0));
         let status = spec.status.clone().unwrap_or_else(|| {
             history
