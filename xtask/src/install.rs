@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use crate::packaging::{VERSION_VARIABLE, version};
+use crate::packaging::{host, release};
 use crate::process::{build_programs, metadata, succeeds, target_directory, variable};
 use crate::shim::{self, PROGRAMS};
 
@@ -24,14 +24,15 @@ pub(crate) fn run(arguments: &[String]) -> Result<bool> {
         Some(folder) => folder,
         None => cargo_bin()?,
     };
-    let mut build = build_programs();
-    if !wish.debug {
-        build.arg("--release").env(VERSION_VARIABLE, version()?);
-    }
-    if !succeeds(&mut build)? {
+    let built = if wish.debug {
+        let debug = target_directory(&metadata()?)?.join("debug");
+        succeeds(&mut build_programs())?.then_some(debug)
+    } else {
+        release(build_programs(), &host()?)?
+    };
+    let Some(built) = built else {
         return Ok(false);
-    }
-    let built = target_directory(&metadata()?)?.join(if wish.debug { "debug" } else { "release" });
+    };
     std::fs::create_dir_all(&to).with_context(|| format!("{} cannot be made", to.display()))?;
     for program in PROGRAMS {
         let from = built.join(program);

@@ -11,7 +11,7 @@ use crate::process::{
 use crate::shim::{self, PROGRAMS};
 
 /// What tells the programs their version at compile time; see `command_line::VERSION`.
-pub(crate) const VERSION_VARIABLE: &str = "DEPLOYMENT_COORDINATION_VERSION";
+const VERSION_VARIABLE: &str = "DEPLOYMENT_COORDINATION_VERSION";
 
 /// Writes `docs/cli/` and the table of `docs/exit-status.md`; with `--check` it only says what is stale.
 pub(crate) fn docs(arguments: &[String]) -> Result<bool> {
@@ -60,15 +60,13 @@ pub(crate) fn dist(arguments: &[String]) -> Result<bool> {
         Some(target) => target,
         None => host()?,
     };
-    let all = target_directory(&metadata()?)?;
-    // Apart from other release builds: the flags differ, and each would build everything anew after the other.
-    let built = all.join("dist");
-    let out = wish.out.unwrap_or_else(|| built.join("archives"));
+    let folder = release_directory()?;
+    let out = wish.out.unwrap_or_else(|| folder.join("archives"));
     let version = version()?;
-    if !build(&built, &target, &version)? {
+    let Some(built) = release(build_programs(), &target)? else {
         return Ok(false);
-    }
-    let shims = built.join("shims");
+    };
+    let shims = folder.join("shims");
     std::fs::create_dir_all(&shims)
         .with_context(|| format!("{} cannot be made", shims.display()))?;
     shim::write_all(&shims)?;
@@ -82,7 +80,7 @@ pub(crate) fn dist(arguments: &[String]) -> Result<bool> {
             &time()?.to_string(),
         ])
         .arg("--built")
-        .arg(built.join(&target).join("release"))
+        .arg(&built)
         .arg("--shims")
         .arg(&shims)
         .arg("--out")
@@ -100,27 +98,36 @@ pub(crate) fn dist(arguments: &[String]) -> Result<bool> {
     succeeds(&mut check)
 }
 
-fn build(built: &Path, target: &str, version: &str) -> Result<bool> {
-    let mut build = build_programs();
+/// Runs `build`, a `cargo build`, as for a release; the folder of what it built, or `None` where cargo has said what is wrong.
+pub(crate) fn release(mut build: Command, target: &str) -> Result<Option<PathBuf>> {
+    let folder = release_directory()?;
     build
         .args(["--release", "--locked", "--target", target])
         .arg("--target-dir")
-        .arg(built)
-        .env(VERSION_VARIABLE, version)
-        // So that the same sources give the same programs wherever they are built.
-        .env(
-            "RUSTFLAGS",
-            format!(
-                "--remap-path-prefix={}=/cargo --remap-path-prefix={}=/source",
-                cargo_home()?.display(),
-                root().display()
-            ),
-        );
-    succeeds(&mut build)
+        .arg(&folder)
+        .env(VERSION_VARIABLE, version()?)
+        .env("RUSTFLAGS", release_flags()?);
+    Ok(succeeds(&mut build)?.then(|| folder.join(target).join("release")))
+}
+
+/// Apart from other builds: the flags differ, and each would build everything anew after the other.
+fn release_directory() -> Result<PathBuf> {
+    Ok(target_directory(&metadata()?)?.join("dist"))
+}
+
+fn release_flags() -> Result<String> {
+    Ok([
+        // The same sources give the same programs wherever they are built.
+        format!("--remap-path-prefix={}=/cargo", cargo_home()?.display()),
+        format!("--remap-path-prefix={}=/source", root().display()),
+        // A tenth of each program; who panics is ended (`panic = "abort"`) and unwinds nothing.
+        "-Cforce-unwind-tables=no".to_owned(),
+    ]
+    .join(" "))
 }
 
 /// `0.1.0 (0123456789ab)`: the version of all programs and the commit they are built from.
-pub(crate) fn version() -> Result<String> {
+fn version() -> Result<String> {
     let metadata = metadata()?;
     let package = metadata["packages"]
         .as_array()
@@ -157,7 +164,8 @@ fn git(words: &[&str]) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-fn host() -> Result<String> {
+/// The target that this machine's programs are built for.
+pub(crate) fn host() -> Result<String> {
     let said =
         output(Command::new(variable("RUSTC").unwrap_or_else(|| "rustc".to_owned())).arg("-vV"))?;
     said.lines()
