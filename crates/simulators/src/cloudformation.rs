@@ -14,7 +14,7 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use registry_core::clock::{Clock, Timestamp};
+use registry_core::clock::Timestamp;
 use registry_core::trace::Trace;
 
 pub use self::spec::{Event, Play, Resource, Stack};
@@ -52,21 +52,6 @@ pub struct CloudFormation {
 steering!(CloudFormation);
 
 impl CloudFormation {
-    /// On any free port.
-    pub fn start() -> io::Result<Self> {
-        Self::start_on(0)
-    }
-
-    /// On a port of 127.0.0.1.
-    pub fn start_on(port: u16) -> io::Result<Self> {
-        Self::start_with(port, Stage::default())
-    }
-
-    /// On any free port, with a clock of the caller's: operations then move only as that clock does.
-    pub fn start_with_clock(clock: Arc<dyn Clock>) -> io::Result<Self> {
-        Self::start_with(0, Stage::with_clock(clock))
-    }
-
     fn start_with(port: u16, stage: Stage) -> io::Result<Self> {
         let world: Arc<Mutex<World>> = Arc::default();
         let played = Played {

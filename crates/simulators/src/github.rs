@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use registry_core::clock::{Clock, Timestamp};
+use registry_core::clock::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -136,21 +136,6 @@ pub struct GitHub {
 steering!(GitHub);
 
 impl GitHub {
-    /// On any free port.
-    pub fn start() -> io::Result<Self> {
-        Self::start_on(0)
-    }
-
-    /// On a port of 127.0.0.1.
-    pub fn start_on(port: u16) -> io::Result<Self> {
-        Self::start_with(port, Stage::default())
-    }
-
-    /// On any free port, with a clock of the caller's.
-    pub fn start_with_clock(clock: Arc<dyn Clock>) -> io::Result<Self> {
-        Self::start_with(0, Stage::with_clock(clock))
-    }
-
     fn start_with(port: u16, stage: Stage) -> io::Result<Self> {
         let shared: Arc<Mutex<Shared>> = Arc::default();
         let played = Played {

@@ -11,7 +11,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use registry_core::clock::{Clock, Timestamp};
+use registry_core::clock::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -99,21 +99,6 @@ impl Shared {
 }
 
 impl Slack {
-    /// On any free port.
-    pub fn start() -> io::Result<Self> {
-        Self::start_on(0)
-    }
-
-    /// On a port of 127.0.0.1.
-    pub fn start_on(port: u16) -> io::Result<Self> {
-        Self::start_with(port, Stage::default())
-    }
-
-    /// On any free port, with a clock of the caller's.
-    pub fn start_with_clock(clock: Arc<dyn Clock>) -> io::Result<Self> {
-        Self::start_with(0, Stage::with_clock(clock))
-    }
-
     fn start_with(port: u16, stage: Stage) -> io::Result<Self> {
         let shared = Arc::new(Mutex::new(Shared::new()));
         let played = Played {

@@ -255,10 +255,27 @@ pub(crate) fn seconds(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or_default()
 }
 
-/// Methods every simulated service has: they steer and look at it.
+/// Methods every simulated service has beside its own `start_with(port, stage)`: they start, steer and look at it.
 macro_rules! steering {
     ($service:ty) => {
         impl $service {
+            /// On any free port.
+            pub fn start() -> std::io::Result<Self> {
+                Self::start_on(0)
+            }
+
+            /// On a port of 127.0.0.1.
+            pub fn start_on(port: u16) -> std::io::Result<Self> {
+                Self::start_with(port, $crate::stage::Stage::default())
+            }
+
+            /// On any free port, with a clock of the caller's: what is played moves only as that clock does.
+            pub fn start_with_clock(
+                clock: std::sync::Arc<dyn registry_core::clock::Clock>,
+            ) -> std::io::Result<Self> {
+                Self::start_with(0, $crate::stage::Stage::with_clock(clock))
+            }
+
             /// `http://127.0.0.1:PORT`, with no slash at the end.
             pub fn url(&self) -> String {
                 self.server.url()
