@@ -14,6 +14,20 @@ const FAILED: [&str; 5] = [
     "No space left",
 ];
 
+const QUEUED_BEFORE: [&str; 6] = [
+    "slack-retry-queue",
+    "queue",
+    "alert",
+    "other",
+    "S",
+    "queued before",
+];
+
+fn slack_is_down(world: &World) {
+    let fault = Fault::error("service_unavailable");
+    world.slack.fault(fault.on("chat.postMessage"));
+}
+
 fn messages(world: &World, words: &str) -> usize {
     let messages = world.slack.messages(UPDATES);
     messages
@@ -44,22 +58,9 @@ fn check_lost(outcome: Outcome) {
 fn a_full_disk_keeps_no_message_from_slack_and_harms_none_that_waits() {
     let world = world();
     let mut disk = SmallDisk::at(&world, QUEUE);
-    let down = || {
-        world
-            .slack
-            .fault(Fault::error("service_unavailable").on("chat.postMessage"));
-    };
     // Queued while there was room.
-    down();
-    let queue = [
-        "slack-retry-queue",
-        "queue",
-        "alert",
-        "other",
-        "S",
-        "queued before",
-    ];
-    world.run(&queue).expect(0);
+    slack_is_down(&world);
+    world.run(&QUEUED_BEFORE).expect(0);
     disk.fill();
     // Slack cannot be reached either.
     check_lost(disk.run(&world, &FAILED));
@@ -68,7 +69,7 @@ fn a_full_disk_keeps_no_message_from_slack_and_harms_none_that_waits() {
     let before = waiting(&world);
     assert_eq!(before.len(), 1, "no half file: {before:?}");
     let text = world.read(&before[0]);
-    disk.run(&world, &queue)
+    disk.run(&world, &QUEUED_BEFORE)
         .expect(2)
         .says("the retry queue .slack-retry-queue cannot be used: ");
     disk.run(&world, &["slack-retry-queue", "process"])
@@ -111,19 +112,8 @@ fn a_folder_that_nobody_may_write_keeps_no_message_from_slack() {
         check_unwritable(&world);
         return;
     }
-    world
-        .slack
-        .fault(Fault::error("service_unavailable").on("chat.postMessage"));
-    world
-        .run(&[
-            "slack-retry-queue",
-            "queue",
-            "alert",
-            "other",
-            "S",
-            "queued before",
-        ])
-        .expect(0);
+    slack_is_down(&world);
+    world.run(&QUEUED_BEFORE).expect(0);
     disk.read_only(true);
     check_unwritable(&world);
     world.run(&["slack-retry-queue", "status"]).expect(0);
@@ -133,9 +123,7 @@ fn a_folder_that_nobody_may_write_keeps_no_message_from_slack() {
 }
 
 fn check_unwritable(world: &World) {
-    world
-        .slack
-        .fault(Fault::error("service_unavailable").on("chat.postMessage"));
+    slack_is_down(world);
     check_lost(world.run(&FAILED));
     world.slack.clear_faults();
     world

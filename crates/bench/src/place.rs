@@ -74,6 +74,25 @@ impl Place {
         self.folder.path().join(name)
     }
 
+    /// Writes a file in it.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a file that lives as long as the benchmark"
+    )]
+    pub(crate) fn write(&self, name: &str, text: &str) -> Result<()> {
+        let path = self.path(name);
+        std::fs::write(&path, text).with_context(|| path.display().to_string())
+    }
+
+    /// Removes a folder in it, where it is there.
+    pub(crate) fn remove(&self, name: &str) -> Result<()> {
+        let folder = self.path(name);
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
+        }
+        Ok(())
+    }
+
     /// The whole environment of a command.
     pub(crate) fn variables(&self) -> &BTreeMap<String, String> {
         &self.variables

@@ -7,7 +7,8 @@ use registry_core::notification::{Kind, Notification, Parsed, Words};
 
 const AFTER: &str = "\
 Exit status: 0 delivered, or kept in the retry queue, or lost with an error on stderr: Slack never stops a deployment; \
-1 with --strict, when the message was not delivered; 2 unknown command or missing words. doctor: 0 messages can arrive; 1 they \
+1 with --strict, when the message was not delivered; 2 unknown command or missing words (words too many are a text without its \
+quotes, or left out, with a warning). doctor: 0 messages can arrive; 1 they \
 cannot; 2 could not tell
 
 Examples:

@@ -238,24 +238,6 @@ fn values_without_sense_go_out_as_they_are_with_a_warning() {
             "hello",
         ),
         (
-            vec!["failed", ID, "production", "the", "disk", "is", "full"],
-            "`failed` has words too many",
-            "the disk is full\n",
-        ),
-        (
-            vec![
-                "complete",
-                ID,
-                "production",
-                "25",
-                "http://u",
-                UPDATES,
-                "more",
-            ],
-            "what is too much is left out",
-            "**Duration:** 25 minutes",
-        ),
-        (
             vec!["progress", ID, "S", "d", "--remaining", "soon"],
             "--remaining is \"soon\", not a whole number of minutes: it is left out",
             "**Status:** S",
@@ -282,6 +264,54 @@ fn values_without_sense_go_out_as_they_are_with_a_warning() {
             .iter()
             .all(|name| name != "passwd")
     );
+}
+
+#[test]
+fn words_too_many_are_a_message_with_a_warning() {
+    let place = Place::bot();
+    for (words, shown) in [
+        (
+            "start ID production 12345 CHANNEL more",
+            "**Workflow:** 12345",
+        ),
+        (
+            "concurrent ID production 30 CHANNEL more",
+            "It gives up after 30 minutes.",
+        ),
+        (
+            "progress ID S creating the data base",
+            "\n\ncreating the data base",
+        ),
+        (
+            "complete ID production 25 http://u CHANNEL more",
+            "**Duration:** 25 minutes",
+        ),
+        (
+            "failed ID production the disk is full",
+            "\nthe disk is full\n",
+        ),
+        (
+            "stalled ID Stack 12 CHANNEL more",
+            "**No Stack Events For:** 12 minutes",
+        ),
+        (
+            "alert ID Stack no events since noon",
+            "\n\nno events since noon",
+        ),
+        ("custom the disk is full", "the disk is full"),
+    ] {
+        let words = words.replace("ID", ID).replace("CHANNEL", UPDATES);
+        let words: Vec<&str> = words.split(' ').collect();
+        let ran = place.run(NOTIFIER, &words);
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), ""), "{ran:?}");
+        let warning = format!("[WARNING] `{}` has words too many, ", words[0]);
+        assert_eq!(ran.stderr.matches(&warning).count(), 1, "{ran:?}");
+        let last = place.messages().pop().unwrap().shown();
+        assert!(last.contains(shown), "{last}");
+    }
+    // It is no message, so nothing is lost by refusing it.
+    let ran = place.run(NOTIFIER, &["doctor", "more"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{ran:?}");
 }
 
 #[test]

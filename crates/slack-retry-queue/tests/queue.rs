@@ -12,7 +12,7 @@ use std::path::Path;
 
 use common::{ID, Place, Ran, Through, files, read_json};
 use serde_json::{Value, json};
-use simulators::{Fault, INTERACT, Trouble};
+use simulators::{Fault, INTERACT, Trouble, UPDATES};
 
 const QUEUE: &str = env!("CARGO_BIN_EXE_slack-retry-queue");
 
@@ -31,6 +31,22 @@ fn process(place: &Place) -> Ran {
 fn status(place: &Place) -> Value {
     let ran = place.run(QUEUE, &["status", "--json"]);
     serde_json::from_str(&ran.stdout).unwrap()
+}
+
+/// Every post to Slack ends so, until faults are cleared.
+fn refuse(place: &Place, code: &str) {
+    let fault = Fault::error(code).on("chat.postMessage");
+    place.slack.fault(fault);
+}
+
+/// What a channel shows, message by message.
+fn shown_in(place: &Place, channel: &str) -> Vec<String> {
+    let messages = place.slack.messages(channel);
+    messages.iter().map(simulators::Message::shown).collect()
+}
+
+fn shown(place: &Place) -> Vec<String> {
+    shown_in(place, UPDATES)
 }
 
 fn write(path: &Path, bytes: &[u8]) {
@@ -82,9 +98,7 @@ fn the_guides_words() {
 #[test]
 fn after_a_first_send_and_five_retries_a_message_is_a_dead_letter_with_its_history() {
     let place = Place::bot();
-    place
-        .slack
-        .fault(Fault::error("service_unavailable").on("chat.postMessage"));
+    refuse(&place, "service_unavailable");
     let id = queue(&place, &["failed", ID, "production", "boom"]);
     let mut waits = Vec::new();
     for _ in 0..5 {
@@ -157,9 +171,7 @@ fn after_a_first_send_and_five_retries_a_message_is_a_dead_letter_with_its_histo
 #[test]
 fn a_wrong_setting_parks_the_queue_and_costs_no_attempt() {
     let place = Place::bot();
-    place
-        .slack
-        .fault(Fault::error("invalid_auth").on("chat.postMessage"));
+    refuse(&place, "invalid_auth");
     for n in 0..3 {
         queue(&place, &["custom", &format!("message {n}")]);
     }
@@ -196,11 +208,7 @@ fn a_wrong_setting_parks_the_queue_and_costs_no_attempt() {
     );
     place.slack.clear_faults();
     process(&place);
-    let shown: Vec<String> = place
-        .messages()
-        .iter()
-        .map(simulators::Message::shown)
-        .collect();
+    let shown = shown(&place);
     assert_eq!(shown, ["message 0", "message 1", "message 2"]);
 }
 
@@ -259,9 +267,7 @@ fn drain_waits_for_what_falls_due() {
     let ran = place.run(QUEUE, &["process", "--drain", "60s", "--strict"]);
     assert_eq!((ran.code, place.messages().len()), (Some(0), 1), "{ran:?}");
     assert!((5..20).contains(&ran.took.as_secs()), "{ran:?}");
-    place
-        .slack
-        .fault(Fault::error("service_unavailable").on("chat.postMessage"));
+    refuse(&place, "service_unavailable");
     queue(&place, &["custom", "y"]);
     let ran = place.run(QUEUE, &["process", "--drain", "2s", "--strict"]);
     assert_eq!(ran.code, Some(1), "{ran:?}");
@@ -271,9 +277,7 @@ fn drain_waits_for_what_falls_due() {
 #[test]
 fn newer_progress_replaces_older_and_old_progress_expires() {
     let place = Place::bot();
-    place
-        .slack
-        .fault(Fault::error("invalid_auth").on("chat.postMessage"));
+    refuse(&place, "invalid_auth");
     for n in 0..3 {
         queue(
             &place,
@@ -415,13 +419,8 @@ fn many_at_once_send_each_message_once_in_order() {
     for child in &mut children {
         assert!(child.wait().unwrap().success());
     }
-    for channel in [simulators::UPDATES, INTERACT] {
-        let shown: Vec<String> = place
-            .slack
-            .messages(channel)
-            .iter()
-            .map(simulators::Message::shown)
-            .collect();
+    for channel in [UPDATES, INTERACT] {
+        let shown = shown_in(&place, channel);
         assert_eq!(shown.len(), 3, "{shown:?}");
         for (n, text) in shown.iter().enumerate() {
             assert!(text.ends_with(&format!("message {n}")), "{shown:?}");
@@ -454,11 +453,7 @@ fn a_clock_that_was_set_back_keeps_order_and_keeps_nothing_waiting() {
     );
     queue(&place, &["alert", ID, "S", "second"]);
     process(&place);
-    let shown: Vec<String> = place
-        .messages()
-        .iter()
-        .map(simulators::Message::shown)
-        .collect();
+    let shown = shown(&place);
     assert!(
         shown.len() == 2 && shown[0].ends_with("first") && shown[1].ends_with("second"),
         "{shown:?}"
@@ -498,6 +493,10 @@ fn wrong_words_are_one_sentence() {
         (&["queue", "start", "x"], "`start` lacks ENV and RUN_OR_URL"),
         (&["process", "--drain", "soon"], "\"soon\" is no duration"),
         (&["show"], "missing <ID>"),
+        (&["process", "more"], "\"more\" is one too many"),
+        (&["status", "more"], "\"more\" is one too many"),
+        (&["retry_dead", "x", "more"], "\"more\" is one too many"),
+        (&["show", "x", "more"], "\"more\" is one too many"),
     ] {
         let ran = place.run(QUEUE, words);
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{ran:?}");
@@ -507,6 +506,14 @@ fn wrong_words_are_one_sentence() {
         );
     }
     assert!(files(place.folder.path()).is_empty());
+    // Those of a message are the message's, as in slack-notifier.
+    let ran = place.run(QUEUE, &["queue", "custom", "the", "disk", "is", "full"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(
+        ran.stderr.contains("`custom` has words too many"),
+        "{ran:?}"
+    );
+    assert_eq!(place.entries()[0]["args"], json!(["the disk is full"]));
     let help = place.run(QUEUE, &["--help"]).stdout;
     assert!(
         help.contains("Exit status: 0 done; 1 dead letters") && help.contains("Examples:"),

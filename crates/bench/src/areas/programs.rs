@@ -1,7 +1,5 @@
 //! Each program's main job as a whole process.
 
-use std::path::Path;
-
 use anyhow::{Context as _, Result};
 use simulators::Stack;
 
@@ -40,7 +38,7 @@ pub(crate) fn measure(bench: &Bench) -> Result<Section> {
     place
         .cloudformation
         .add_stack(Stack::new(STACK).status("UPDATE_COMPLETE"));
-    write(&place.path("registry.json"), "{\"deployments\":[]}")?;
+    place.write("registry.json", "{\"deployments\":[]}")?;
     let mut section = Section::new("The programs as whole processes");
     section.text(
         "The scripts' way is the same question asked with the `aws` command and `jq`, in a few lines of bash. `curl` with the same \
@@ -221,7 +219,7 @@ fn messages(place: &Place, section: &mut Section) -> Result<()> {
                 place,
                 &["slack-notifier", "custom", "hello"],
             )?
-            .before(|| remove(&place.path(".slack-retry-queue"))),
+            .before(|| place.remove(".slack-retry-queue")),
             Job::new(
                 "`curl`, one `chat.postMessage`",
                 place,
@@ -254,19 +252,4 @@ fn row(runs: &Runs) -> Vec<String> {
         cpu.milliseconds(),
         runs.peak().mebibytes(),
     ]
-}
-
-fn remove(folder: &Path) -> Result<()> {
-    if folder.exists() {
-        std::fs::remove_dir_all(folder).with_context(|| folder.display().to_string())?;
-    }
-    Ok(())
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a file that lives as long as the benchmark"
-)]
-fn write(path: &Path, text: &str) -> Result<()> {
-    std::fs::write(path, text).with_context(|| path.display().to_string())
 }

@@ -48,16 +48,12 @@ fn notifications(place: &Place, section: &mut Section) -> Result<()> {
     ];
     // Slack allows one message a second to a channel, and so does the queue; each round begins with an empty one.
     let fresh = |folders: &'static [&'static str]| {
-        move || {
-            let mut paths = folders.iter().map(|folder| place.path(folder));
-            paths.try_for_each(|path| remove(&path))
-        }
+        move || folders.iter().try_for_each(|folder| place.remove(folder))
     };
     let first = Job::new("`start`", place, &START)?.before(fresh(&[QUEUE, ".deployment-registry"]));
     drop(race(place, 1, vec![first])?);
-    let body = place.path("body.json");
-    write(&body, &last_post(place)?)?;
-    let data = format!("@{}", body.display());
+    place.write("body.json", &last_post(place)?)?;
+    let data = format!("@{}", place.path("body.json").display());
     let url = format!("{}{POST}", place.slack.api_url());
     let token = format!("Authorization: Bearer {}", simulators::TOKEN);
     let json = "Content-Type: application/json; charset=utf-8";
@@ -218,15 +214,15 @@ fn queue(place: &Place, section: &mut Section) -> Result<()> {
 }
 
 fn batch(place: &Place, slack: &Slack, into: &mut Batches) -> Result<()> {
-    remove(&place.path(QUEUE))?;
+    place.remove(QUEUE)?;
     // The first message makes the folder; it is no part of the batch.
     put(slack, 0)?;
     let bytes = first_file(&place.path(QUEUE))?;
-    remove(&place.path(QUEUE))?;
+    place.remove(QUEUE)?;
     atomic::create_folder(&place.path(QUEUE), FOLDER_MODE)?;
 
     let bare = place.path("bare");
-    remove(&bare)?;
+    place.remove("bare")?;
     atomic::create_folder(&bare, FOLDER_MODE)?;
     into.bare.push(each(|number| {
         Ok(atomic::write(
@@ -320,19 +316,4 @@ fn row(runs: &Runs) -> Vec<String> {
         runs.cpu().milliseconds(),
         runs.peak().mebibytes(),
     ]
-}
-
-fn remove(folder: &Path) -> Result<()> {
-    if folder.exists() {
-        std::fs::remove_dir_all(folder).with_context(|| folder.display().to_string())?;
-    }
-    Ok(())
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a file that lives as long as the benchmark"
-)]
-fn write(path: &Path, text: &str) -> Result<()> {
-    std::fs::write(path, text).with_context(|| path.display().to_string())
 }

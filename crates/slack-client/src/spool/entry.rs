@@ -374,6 +374,18 @@ mod tests {
         Timestamp::parse_rfc3339(text).unwrap()
     }
 
+    fn of_noon() -> Entry {
+        let message = "m".into();
+        let noon = at("2026-01-14T12:00:00Z");
+        Entry::new(
+            "1".into(),
+            1,
+            Notification::Custom { message },
+            "C".into(),
+            noon,
+        )
+    }
+
     #[test]
     fn a_file_and_back() {
         let notification = Notification::Stalled {
@@ -462,15 +474,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_was_set_back_is_not_waited_for() {
-        let mut entry = Entry::new(
-            "1".into(),
-            1,
-            Notification::Custom {
-                message: "m".into(),
-            },
-            "C".into(),
-            at("2026-01-14T12:00:00Z"),
-        );
+        let mut entry = of_noon();
         entry.wait_for(Duration::from_secs(80), at("2026-01-14T12:00:00Z"));
         assert_eq!(
             entry.wait(at("2026-01-14T12:00:10Z")),
@@ -481,15 +485,7 @@ mod tests {
 
     #[test]
     fn the_history_does_not_grow_without_end() {
-        let mut entry = Entry::new(
-            "1".into(),
-            1,
-            Notification::Custom {
-                message: "m".into(),
-            },
-            "C".into(),
-            at("2026-01-14T12:00:00Z"),
-        );
+        let mut entry = of_noon();
         for n in 0..100 {
             entry.tried(Timestamp::from_seconds(n), "transient", "x");
         }

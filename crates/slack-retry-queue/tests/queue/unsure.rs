@@ -2,15 +2,16 @@
 
 use super::*;
 
+/// The next message is posted, and the connection ends without a word about it.
+fn lose_an_answer(place: &Place, action: &str) {
+    let fault = Fault::new(Trouble::Close).on(action).although_applied();
+    place.slack.fault(fault.times(1));
+}
+
 #[test]
 fn what_may_have_arrived_is_looked_for_before_it_is_sent_again() {
     let place = Place::bot();
-    place.slack.fault(
-        Fault::new(Trouble::Close)
-            .on("chat.postMessage")
-            .although_applied()
-            .times(1),
-    );
+    lose_an_answer(&place, "chat.postMessage");
     queue(&place, &["custom", "x"]);
     let ran = process(&place);
     assert!(
@@ -31,12 +32,7 @@ fn what_may_have_arrived_is_looked_for_before_it_is_sent_again() {
     // In a thread, too.
     queue(&place, &["start", ID, "production", "1"]);
     process(&place);
-    place.slack.fault(
-        Fault::new(Trouble::Close)
-            .on("chat.postMessage")
-            .although_applied()
-            .times(1),
-    );
+    lose_an_answer(&place, "chat.postMessage");
     queue(&place, &["alert", ID, "S", "in the thread"]);
     process(&place);
     make_due(&place);
@@ -51,7 +47,7 @@ fn what_may_have_arrived_is_looked_for_before_it_is_sent_again() {
 /// What a killed sender had sent already, on its way to Slack for a while longer.
 fn arrive_late(api: &str, message_id: &str) {
     let address = api.trim_start_matches("http://").trim_end_matches("/api/");
-    let body = json!({"channel": simulators::UPDATES, "text": "x", "metadata": {"event_type": "deployment_notification",
+    let body = json!({"channel": UPDATES, "text": "x", "metadata": {"event_type": "deployment_notification",
         "event_payload": {"message_id": message_id}}})
     .to_string();
     let mut stream = std::net::TcpStream::connect(address).unwrap();
@@ -94,21 +90,12 @@ fn a_killed_senders_message_that_is_still_on_its_way_is_not_sent_again() {
 #[test]
 fn where_nobody_can_look_it_is_sent_again_marked_and_counted() {
     let place = Place::new(Through::Webhook);
-    place.slack.fault(
-        Fault::new(Trouble::Close)
-            .on("webhook")
-            .although_applied()
-            .times(1),
-    );
+    lose_an_answer(&place, "webhook");
     queue(&place, &["custom", "x"]);
     process(&place);
     make_due(&place);
     process(&place);
-    let shown: Vec<String> = place
-        .messages()
-        .iter()
-        .map(simulators::Message::shown)
-        .collect();
+    let shown = shown(&place);
     assert_eq!(shown.len(), 2);
     assert!(
         !shown[0].contains("repeat") && shown[1].contains("🔁 This may be a repeat"),
