@@ -209,16 +209,15 @@ fn a_crash_loop_is_given_up_loudly_and_stays_given_up() {
     // Its own restart does not give it five more.
     let again = programs.recovery(&stage, "m1").spawn().unwrap();
     assert_eq!(finish(again).code(), Some(1));
-    let restarts = registry_restarts(&stage);
-    assert_eq!(restarts, 5);
+    assert_eq!(restarts(&stage).len(), 5);
 }
 
-fn registry_restarts(stage: &Stage) -> usize {
+fn restarts(stage: &Stage) -> Vec<serde_json::Value> {
     let path = stage
         .registry_dir("m1")
         .join("monitors/m1/App.restarts.json");
     let json: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-    json["restarts"].as_array().unwrap().len()
+    json["restarts"].as_array().unwrap().clone()
 }
 
 #[test]
@@ -309,4 +308,62 @@ fn a_log_that_cannot_be_made_is_one_sentence_and_no_crash_loop() {
         0,
         "nothing is left behind"
     );
+}
+
+/// A file beside the registry of the deployment `m1`, as an earlier process left it.
+fn left_behind(stage: &Stage, name: &str, content: &serde_json::Value) {
+    let folder = stage.registry_dir("m1").join("monitors/m1");
+    std::fs::create_dir_all(&folder).unwrap();
+    let mut file = std::fs::File::create(folder.join(name)).unwrap();
+    std::io::Write::write_all(&mut file, content.to_string().as_bytes()).unwrap();
+}
+
+#[test]
+fn only_the_crashes_of_the_last_five_minutes_count() {
+    // 299 and 301 s exactly are tried on a clock set by hand; here time passes while programs start.
+    for (seconds_ago, restarts_now) in [(240, 0), (301, 5)] {
+        let programs = Programs::new();
+        let stage = Stage::new(programs.monitor());
+        start_creation(&stage.aws);
+        let broken = programs.monitor();
+        std::fs::remove_file(&broken).unwrap();
+        std::os::unix::fs::symlink("/bin/false", &broken).unwrap();
+        let clock = registry_core::clock::SystemClock::default();
+        let boot = registry_core::clock::Clock::boot(&clock);
+        let now = registry_core::clock::Clock::now(&clock);
+        let ago = Duration::from_secs(seconds_ago);
+        // A machine that was started less than five minutes ago has no such past.
+        let Some(then) = boot.since_boot.checked_sub(ago) else {
+            return;
+        };
+        let restart = serde_json::json!({"at_ms": (now - ago).millis(), "boot_id": boot.boot_id,
+            "since_boot_ms": u64::try_from(then.as_millis()).unwrap()});
+        let five = serde_json::json!({"restarts": vec![restart.clone(); 5]});
+        left_behind(&stage, "App.restarts.json", &five);
+        let recovery = programs.recovery(&stage, "m1").spawn().unwrap();
+        assert_eq!(finish(recovery).code(), Some(1), "it gives up in the end");
+        let new = restarts(&stage).into_iter().filter(|one| *one != restart);
+        assert_eq!(new.count(), restarts_now, "{seconds_ago} s ago");
+    }
+}
+
+#[test]
+fn another_process_that_has_a_dead_monitors_pid_is_left_alone() {
+    let programs = Programs::new();
+    let stage = Stage::new(programs.monitor());
+    start_creation(&stage.aws);
+    let mut innocent = Command::new("sleep").arg("600").spawn().unwrap();
+    let pid = innocent.id();
+    let note = serde_json::json!({"pid": pid, "since": "2026-01-14T12:34:56.000Z"});
+    left_behind(&stage, "App.lock", &note);
+    let recovery = programs.recovery(&stage, "m1").spawn().unwrap();
+    let monitor = wait_for_another(&stage, "m1", pid);
+    assert_ne!(monitor, pid);
+    kill(monitor, Signal::KILL);
+    wait_for_another(&stage, "m1", monitor);
+    stage.aws.event("App", Event::own(0.0, "CREATE_COMPLETE"));
+    assert_eq!(finish(recovery).code(), Some(0));
+    assert!(innocent.try_wait().unwrap().is_none(), "it still lives");
+    innocent.kill().unwrap();
+    innocent.wait().unwrap();
 }
