@@ -23,6 +23,7 @@ mod run;
 mod shared;
 mod slack_disk;
 mod slack_hangs;
+mod slack_queue;
 mod slack_secrets;
 mod slack_storm;
 mod state_files;
