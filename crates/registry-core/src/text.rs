@@ -55,10 +55,15 @@ pub fn shorten(text: &str, max: usize) -> String {
     if text.chars().count() <= max {
         return text.to_owned();
     }
-    let text = mask(text);
+    shorten_masked(&mask(text), max)
+}
+
+/// As [`shorten`], for a text that went through [`mask`] before: that takes long, and who tries several lengths needs it once.
+#[must_use]
+pub fn shorten_masked(text: &str, max: usize) -> String {
     let length = text.chars().count();
     if length <= max {
-        return text;
+        return text.to_owned();
     }
     let room = max.saturating_sub(CUT_MARK.chars().count());
     let head = room * 2 / 3;

@@ -1,5 +1,7 @@
 //! A message as its parts: what the template says, and what came from outside. Each form of a message escapes only the latter.
 
+use registry_core::text::{mask, shorten_masked};
+
 /// A part of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Part {
@@ -119,9 +121,9 @@ impl Document {
         })
     }
 
-    // Each text with its middle left out; shortening it again keeps the same ends.
+    // Each text masked and with its middle left out; shortening it again keeps the same ends.
     fn shortened(&self, room: usize) -> Self {
-        let shorten = |text: &str| registry_core::text::shorten(text, room);
+        let shorten = |text: &str| shorten_masked(&mask(text), room);
         let blocks = self.0.iter().map(|block| match block {
             Block::Text(text) => Block::Text(shorten(text)),
             Block::Markdown(text) => Block::Markdown(shorten(text)),
@@ -130,6 +132,7 @@ impl Document {
         Self(blocks.collect())
     }
 
+    // Without room for all of it only once its texts are masked.
     fn draw_with(&self, form: &dyn Form, room: usize) -> String {
         let lines: Vec<String> = self
             .0
@@ -138,8 +141,8 @@ impl Document {
                 Block::Empty => String::new(),
                 Block::Line(parts) => draw_parts(form, parts),
                 Block::Item(parts) => format!("{}{}", form.bullet(), draw_parts(form, parts)),
-                Block::Text(text) => form.text(&registry_core::text::shorten(text, room)),
-                Block::Markdown(text) => form.markdown(&registry_core::text::shorten(text, room)),
+                Block::Text(text) => form.text(&shorten_masked(text, room)),
+                Block::Markdown(text) => form.markdown(&shorten_masked(text, room)),
             })
             .collect();
         lines.join("\n")
