@@ -20,6 +20,7 @@ mod moto;
 mod operations;
 mod registry_trouble;
 mod run;
+mod security;
 mod shared;
 mod slack_disk;
 mod slack_hangs;
@@ -34,33 +35,7 @@ use std::sync::LazyLock;
 
 use end_to_end::{Built, Programs, World};
 
-const BUILT: Built = [
-    (
-        "deployment-coordinator",
-        env!("CARGO_BIN_EXE_e2e-deployment-coordinator"),
-    ),
-    (
-        "deployment-monitor",
-        env!("CARGO_BIN_EXE_e2e-deployment-monitor"),
-    ),
-    ("slack-notifier", env!("CARGO_BIN_EXE_e2e-slack-notifier")),
-    (
-        "monitor-recovery",
-        env!("CARGO_BIN_EXE_e2e-monitor-recovery"),
-    ),
-    (
-        "slack-retry-queue",
-        env!("CARGO_BIN_EXE_e2e-slack-retry-queue"),
-    ),
-    (
-        "registry-fallback",
-        env!("CARGO_BIN_EXE_e2e-registry-fallback"),
-    ),
-    (
-        "deployment-time-estimator",
-        env!("CARGO_BIN_EXE_e2e-deployment-time-estimator"),
-    ),
-];
+const BUILT: Built = end_to_end::built!();
 
 /// The folder that cargo gives to the tests of this package.
 const TARGET_TMP: &str = env!("CARGO_TARGET_TMPDIR");

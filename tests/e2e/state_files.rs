@@ -10,6 +10,9 @@ use crate::world;
 /// The page's name for a file.
 fn documented(file: &str) -> String {
     let name = file.rsplit('/').next().unwrap();
+    if name.ends_with(".lock.line") {
+        return "NAME.lock.line".to_owned();
+    }
     if file.starts_with(".deployment-registry/monitors/") {
         return name.replacen(STACK, "monitors/ID/STACK", 1);
     }

@@ -8,6 +8,7 @@
     reason = "a check that fails panics; that is what tests are for"
 )]
 
+mod dice;
 mod disk;
 mod outcome;
 mod poll;
@@ -15,6 +16,7 @@ mod programs;
 mod tools;
 mod world;
 
+pub use dice::Dice;
 pub use disk::SmallDisk;
 pub use outcome::Outcome;
 pub use poll::{eventually, pause};

@@ -54,3 +54,37 @@ impl Programs {
 fn rename(from: &Path, to: &Path) -> io::Result<()> {
     std::fs::rename(from, to)
 }
+
+/// Where cargo put the seven programs; it tells a test of this package only, so the names are looked up where this is written.
+#[macro_export]
+macro_rules! built {
+    () => {
+        [
+            (
+                "deployment-coordinator",
+                env!("CARGO_BIN_EXE_e2e-deployment-coordinator"),
+            ),
+            (
+                "deployment-monitor",
+                env!("CARGO_BIN_EXE_e2e-deployment-monitor"),
+            ),
+            ("slack-notifier", env!("CARGO_BIN_EXE_e2e-slack-notifier")),
+            (
+                "monitor-recovery",
+                env!("CARGO_BIN_EXE_e2e-monitor-recovery"),
+            ),
+            (
+                "slack-retry-queue",
+                env!("CARGO_BIN_EXE_e2e-slack-retry-queue"),
+            ),
+            (
+                "registry-fallback",
+                env!("CARGO_BIN_EXE_e2e-registry-fallback"),
+            ),
+            (
+                "deployment-time-estimator",
+                env!("CARGO_BIN_EXE_e2e-deployment-time-estimator"),
+            ),
+        ]
+    };
+}

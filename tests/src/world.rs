@@ -20,6 +20,16 @@ pub const ID: &str = "20260114-123456-abc123";
 /// The guide's stack, which is production's.
 pub const STACK: &str = "CourtCaseManagementStack";
 
+/// Variables whose values nobody may ever see.
+const SECRETS: [&str; 6] = [
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "SLACK_BOT_TOKEN",
+    "SLACK_WEBHOOK_URL",
+    "GITHUB_TOKEN",
+    "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
+];
+
 /// No command of a test takes longer; one that does is ended, and the test fails.
 const CAP: Duration = Duration::from_secs(120);
 
@@ -203,7 +213,21 @@ impl World {
                 .stderr
                 .push_str("\n(it took too long and was ended)\n");
         }
+        self.no_secret_in(&outcome.stdout, &outcome.line);
+        self.no_secret_in(&outcome.stderr, &outcome.line);
         outcome
+    }
+
+    // Whatever a test is about: no output of anything that was run in a world has one of the secrets it was given.
+    fn no_secret_in(&self, text: &str, whose: &str) {
+        for name in SECRETS {
+            let secret = self.get(name).filter(|secret| secret.len() > 8);
+            let found = secret.is_some_and(|secret| text.contains(secret));
+            assert!(
+                !found,
+                "the value of {name} is in what {whose} left: {text}"
+            );
+        }
     }
 
     /// The text of a file in the working folder; empty where there is none.
@@ -333,8 +357,17 @@ impl Drop for Running {
 }
 
 impl Drop for World {
-    /// Ends what is still running in this world, and lets the folder be removed.
+    /// Ends what is still running in this world, and lets the folder be removed. What was written in it, and what Slack was sent, has
+    /// no secret either.
     fn drop(&mut self) {
+        if !std::thread::panicking() {
+            for file in self.files() {
+                self.no_secret_in(&self.read(&file), &file);
+            }
+            for message in self.slack.all_messages() {
+                self.no_secret_in(&message.text, "a message to Slack");
+            }
+        }
         let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         drop(std::fs::set_permissions(
             self.path(".deployment-registry"),

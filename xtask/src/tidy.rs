@@ -1,9 +1,11 @@
 //! `cargo xtask tidy`: the rules of the house that the compiler does not check. One sentence for each finding.
 
+mod claims;
 mod docs;
 mod facts;
 mod links;
 mod sources;
+mod supply;
 mod trees;
 
 use anyhow::Result;
@@ -19,6 +21,10 @@ const RULES: &[Rule] = &[
     trees::sdk_crates_stay_at_their_doors,
     trees::one_tls_stack,
     trees::no_foreign_crypto,
+    supply::sources_are_known,
+    supply::licences_are_known,
+    supply::banned_crates_stay_out,
+    supply::unsafe_is_forbidden,
     sources::sdk_types_stay_at_their_doors,
     sources::members_have_the_workspace_lints,
     sources::files_are_short,
@@ -26,6 +32,7 @@ const RULES: &[Rule] = &[
     sources::no_unfinished_words,
     docs::architecture_names_every_crate,
     docs::readme_names_every_setting,
+    claims::claims_have_tests,
     links::links_resolve,
     links::pages_are_two_clicks_away,
 ];

@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use command_line::Console;
@@ -28,7 +29,8 @@ impl Journal {
         console: &Console,
         masker: Masker,
     ) -> io::Result<Self> {
-        let file = OpenOptions::new().append(true).create(true).open(path)?;
+        let mut options = OpenOptions::new();
+        let file = options.append(true).create(true).mode(0o644).open(path)?;
         let console = if is_standard_stream(&file) {
             Console::silent()
         } else {

@@ -91,12 +91,17 @@ impl MonitorSpec {
         };
         atomic::create_folder(&files::folder(&self.registry_dir, &self.id), 0o755)
             .map_err(failed)?;
+        let last_words = self.file(files::last_words);
+        // Made anew: a link that somebody put there is not followed.
+        match std::fs::remove_file(&last_words) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+            Ok(()) | Err(_) => {}
+        }
         let last_words = OpenOptions::new()
-            .create(true)
+            .create_new(true)
             .write(true)
-            .truncate(true)
             .mode(0o600)
-            .open(self.file(files::last_words))
+            .open(last_words)
             .map_err(failed)?;
         Command::new(&self.program)
             .arg0(ARGV0)
@@ -121,18 +126,31 @@ pub fn find_program(path: Option<&str>) -> Result<PathBuf, StartError> {
         .and_then(|own| own.parent().map(|folder| folder.join(PROGRAM)));
     beside
         .into_iter()
-        .chain(
-            path.unwrap_or_default()
-                .split(':')
-                .filter(|folder| !folder.is_empty())
-                .map(|folder| Path::new(folder).join(PROGRAM)),
-        )
+        .chain(on_path(path.unwrap_or_default()))
         .find(|candidate| is_program(candidate))
         .ok_or(StartError::NotFound)
+}
+
+// An empty or relative entry means wherever one happens to stand, and a checkout may bring a program of this name.
+fn on_path(path: &str) -> impl Iterator<Item = PathBuf> {
+    path.split(':')
+        .filter(|folder| folder.starts_with('/'))
+        .map(|folder| Path::new(folder).join(PROGRAM))
 }
 
 fn is_program(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
     std::fs::metadata(path)
         .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_relative_folder_of_path_is_not_looked_into() {
+        let looked: Vec<PathBuf> = on_path(":.:bin:../x:/usr/bin:").collect();
+        assert_eq!(looked, [Path::new("/usr/bin/deployment-monitor")]);
+    }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use serde_json::Value;
 
 use crate::process::{cargo, metadata, output, root};
 
@@ -17,6 +18,20 @@ pub(crate) struct Facts {
     pub(crate) others: BTreeSet<String>,
     /// `Cargo.lock`: every target and feature.
     pub(crate) lockfile: String,
+    /// Every package of others that cargo may build here, for whatever target or feature.
+    pub(crate) foreign: Vec<Foreign>,
+}
+
+/// A package that is not ours.
+pub(crate) struct Foreign {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its version.
+    pub(crate) version: String,
+    /// What it says of its licence; empty where it says nothing.
+    pub(crate) license: String,
+    /// Where cargo takes it from; empty for a folder.
+    pub(crate) source: String,
 }
 
 /// One crate of the workspace.
@@ -63,8 +78,28 @@ impl Facts {
             files,
             others,
             lockfile,
+            foreign: foreign()?,
         })
     }
+}
+
+fn foreign() -> Result<Vec<Foreign>> {
+    let text = output(cargo().args(["metadata", "--locked", "--format-version", "1"]))?;
+    let metadata: Value =
+        serde_json::from_str(&text).context("cargo metadata printed what is not JSON")?;
+    let ours = metadata["workspace_members"].as_array();
+    let is_ours = |package: &&Value| ours.is_some_and(|ours| ours.contains(&package["id"]));
+    let word = |package: &Value, name: &str| package[name].as_str().unwrap_or("").to_owned();
+    let packages = metadata["packages"].as_array().into_iter().flatten();
+    Ok(packages
+        .filter(|package| !is_ours(package))
+        .map(|package| Foreign {
+            name: word(package, "name"),
+            version: word(package, "version"),
+            license: word(package, "license"),
+            source: word(package, "source"),
+        })
+        .collect())
 }
 
 /// What `cargo tree` says that a crate's default build links. Proc macros and build scripts run at build time only.
@@ -156,7 +191,13 @@ pub(crate) fn fake() -> Facts {
         files: BTreeMap::new(),
         others: BTreeSet::from(["LICENSE-MIT".to_owned()]),
         lockfile: "[[package]]\nname = \"ring\"\nversion = \"0.17.0\"\n".to_owned(),
+        foreign: Vec::new(),
     };
+    facts.files.insert(
+        "Cargo.toml".to_owned(),
+        "[workspace.lints.rust]\nunsafe_code = \"forbid\"\n".to_owned(),
+    );
+
     let crates: [(&str, &[&str], &[&str]); 5] = [
         ("registry-core", &["serde"], &["serde 1.0.0"]),
         (

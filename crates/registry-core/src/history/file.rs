@@ -111,7 +111,14 @@ impl HistoryFile {
             let before = found.history.clone();
             let answer = change(&mut found.history);
             if found.history != before || found.warning.is_some() || !path.exists() {
-                atomic::write(&path, &found.history.to_bytes(), FILE_MODE).map_err(failed)?;
+                let bytes = found.history.to_bytes();
+                let written = if found.warning.is_some() {
+                    // A link to what is no history: whatever that is, it is not ours to replace.
+                    atomic::write(&path, &bytes, FILE_MODE)
+                } else {
+                    atomic::write_through(&path, &bytes, FILE_MODE, &mut || Ok(()))
+                };
+                written.map_err(failed)?;
             }
             Ok((answer, found.warning))
         })?

@@ -13,23 +13,33 @@ pub const TEMP_SUFFIX: &str = ".tmp";
 /// Replaces the file at `path` by `bytes`, with the permission bits `mode` whatever the umask says.
 ///
 /// At every moment, also after a crash or a power cut, the file is the old one or the new one, whole. A symbolic link is
-/// followed: the file it points to is replaced, the link stays. The folder must exist ([`create_folder`]).
+/// replaced too, and what it points to left alone: nobody who can put a link here can have another file overwritten. The
+/// folder must exist ([`create_folder`]).
 pub fn write(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    write_if(path, bytes, mode, &mut || Ok(()))
+    replace(path, bytes, mode, &mut || Ok(()))
 }
 
-/// As [`write`], but asks `may_replace` at the last moment before the rename; its error leaves the old file in place.
-pub(crate) fn write_if(
+/// As [`write`], but follows a symbolic link, for files that people lay elsewhere: the file it points to is replaced, the link
+/// stays. Asks `may_replace` at the last moment before the rename; its error leaves the old file in place.
+pub(crate) fn write_through(
     path: &Path,
     bytes: &[u8],
     mode: u32,
     may_replace: &mut dyn FnMut() -> io::Result<()>,
 ) -> io::Result<()> {
-    let path = resolve(path)?;
-    let folder = folder_of(&path);
+    replace(&resolve(path)?, bytes, mode, may_replace)
+}
+
+fn replace(
+    path: &Path,
+    bytes: &[u8],
+    mode: u32,
+    may_replace: &mut dyn FnMut() -> io::Result<()>,
+) -> io::Result<()> {
+    let folder = folder_of(path);
     crash::point("before-temp");
     let mut temp = tempfile::Builder::new()
-        .prefix(&temp_prefix(&path))
+        .prefix(&temp_prefix(path))
         .suffix(TEMP_SUFFIX)
         .tempfile_in(folder)?;
     crash::point("after-temp");
@@ -40,7 +50,7 @@ pub(crate) fn write_if(
     temp.as_file().sync_all()?;
     crash::point("after-sync");
     may_replace()?;
-    temp.persist(&path).map_err(|error| error.error)?;
+    temp.persist(path).map_err(|error| error.error)?;
     crash::point("after-rename");
     sync_folder(folder)?;
     crash::point("after-folder-sync");
@@ -124,7 +134,7 @@ mod tests {
         fs::create_dir(folder.path().join("real")).unwrap();
         let link = folder.path().join("link.json");
         symlink("real/file.json", &link).unwrap();
-        write(&link, b"x", 0o644).unwrap();
+        write_through(&link, b"x", 0o644, &mut || Ok(())).unwrap();
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(
             fs::read(folder.path().join("real/file.json")).unwrap(),
@@ -137,7 +147,19 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let link = folder.path().join("loop");
         symlink("loop", &link).unwrap();
-        assert!(write(&link, b"x", 0o644).is_err());
+        assert!(write_through(&link, b"x", 0o644, &mut || Ok(())).is_err());
+    }
+
+    #[test]
+    fn a_link_that_somebody_put_here_is_replaced_and_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (victim, link) = (folder.path().join("victim"), folder.path().join("state"));
+        File::create(&victim).unwrap().write_all(b"mine").unwrap();
+        symlink("victim", &link).unwrap();
+        write(&link, b"x", 0o644).unwrap();
+        assert_eq!(fs::read(&victim).unwrap(), b"mine");
+        assert!(!fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::read(&link).unwrap(), b"x");
     }
 
     #[test]
@@ -145,7 +167,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.json");
         write(&path, b"old", 0o644).unwrap();
-        let refused = write_if(&path, b"new", 0o644, &mut || Err(io::Error::other("no")));
+        let refused = replace(&path, b"new", 0o644, &mut || Err(io::Error::other("no")));
         assert!(refused.is_err());
         assert_eq!(fs::read(&path).unwrap(), b"old");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);

@@ -121,7 +121,7 @@ impl FileStore {
         document.put(&after);
         let failed = |error: io::Error| unavailable("write", path, &error);
         atomic::remove_leftovers(path).map_err(failed)?;
-        atomic::write_if(path, document.to_text().as_bytes(), FILE_MODE, &mut || {
+        atomic::write_through(path, document.to_text().as_bytes(), FILE_MODE, &mut || {
             held.check()
         })
         .map_err(failed)

@@ -13,12 +13,12 @@ mod tests;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, Write as _};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::io::Errno;
 use serde_json::{Map, Value, json};
 use thiserror::Error;
@@ -288,9 +288,21 @@ fn open(path: &Path, create: bool) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true);
     if create {
+        // Mode: whoever may write a lock may say whose process it is, and a monitor that hangs is ended by that number. A link:
+        // the holder's name is written into the file, and that must not be any file that a link leads to.
         options.write(true).create(true).truncate(false);
+        options
+            .mode(0o644)
+            .custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
     }
-    options.open(path)
+    options
+        .open(path)
+        .map_err(|error| match error.raw_os_error() {
+            Some(code) if create && code == Errno::LOOP.raw_os_error() => io::Error::other(
+                "it is a symbolic link, which a lock never is: see who put it there, and remove it",
+            ),
+            Some(_) | None => error,
+        })
 }
 
 // How long to wait where no line can be stood in.
