@@ -146,7 +146,38 @@ pub(crate) fn sentence(event: &StackEvent) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use registry_core::stack::ResourceStatus;
+    use registry_core::stack::{Hook, ResourceStatus};
+
+    #[test]
+    fn every_field_of_an_event_is_in_the_documents() {
+        let page = std::fs::read_to_string(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../docs/monitor.md"
+        ))
+        .unwrap();
+        let event = StackEvent {
+            event_id: "e1".to_owned(),
+            stack_id: "arn:x".to_owned(),
+            stack_name: "App".to_owned(),
+            logical_id: "Web".to_owned(),
+            physical_id: Some("web-1".to_owned()),
+            resource_type: "AWS::ECS::Service".to_owned(),
+            status: ResourceStatus("CREATE_IN_PROGRESS".to_owned()),
+            reason: None,
+            timestamp: Timestamp::from_seconds(0),
+            operation_id: None,
+            detailed_status: Some("CONFIGURATION_COMPLETE".to_owned()),
+            hook: Hook::of(Some("A::B::C"), Some("HOOK_COMPLETE_FAILED"), Some("no")),
+        };
+        let at = Timestamp::from_seconds(1);
+        let line = Lines::default().event(at, &event, "App", &StackProgress::new());
+        let line: Value = serde_json::from_str(&line).unwrap();
+        let fields = line.as_object().unwrap();
+        assert!(fields.len() >= 19, "{fields:?}");
+        for name in fields.keys() {
+            assert!(page.contains(&format!("`{name}`")), "{name}");
+        }
+    }
 
     #[test]
     fn an_event_has_the_contracts_fields_and_no_secret() {

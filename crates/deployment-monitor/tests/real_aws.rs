@@ -183,6 +183,11 @@ mod stories {
         commands.push(
             "aws cloudformation continue-update-rollback --resources-to-skip LOGICAL_ID --stack-name App".to_owned(),
         );
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/monitor.md");
+        let page = std::fs::read_to_string(page).unwrap();
+        let documented = page.lines().filter_map(|line| line.strip_prefix("$ "));
+        let id = "5f4dcc3b-5aa7-65d6-1d83-27deb882cf99";
+        commands.extend(documented.map(|line| line.replace("HOOK_INVOCATION_ID", id)));
         commands.sort();
         commands.dedup();
         commands.retain(|command| command.starts_with("aws "));
