@@ -2,7 +2,7 @@
 
 use command_line::{Status, print_json};
 use registry_core::progress::{Verdict, verdict_of};
-use registry_core::registry::{Found, Registry, find_in};
+use registry_core::registry::{Found, Registry};
 use registry_core::slot::{End, EndAnswer, Ending, Entry, Outcome};
 use serde_json::{Value, json};
 
@@ -76,8 +76,7 @@ pub(crate) fn end(
     words: &args::Cleanup,
     by: By,
 ) -> Result<Done, Problem> {
-    let snapshot = registry.snapshot()?;
-    let held = match find_in(snapshot.slots.values(), words.id.as_str()) {
+    let held = match registry.find(&words.id)? {
         Found::Held(entry) => Some(*entry),
         Found::Failed(_) | Found::Abandoned(_) | Found::Ended(_) | Found::NeverSeen => None,
     };

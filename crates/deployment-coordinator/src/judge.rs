@@ -4,7 +4,7 @@
 use registry_core::decide::{Decision, Question, Reason, Seen, Source, Verdict, decide};
 use registry_core::registry::{Registry, RunSource, gather};
 use registry_core::slot::{Entry, EntryStatus, Now, Slot, Standing};
-use registry_core::store::{Snapshot, StoreError};
+use registry_core::store::{About, Snapshot, StoreError};
 
 use crate::error::Problem;
 use crate::world::{Target, World};
@@ -26,7 +26,12 @@ impl View {
         target: &Target,
         id: Option<&str>,
     ) -> Result<Self, StoreError> {
-        Ok(Self::of(registry.snapshot()?, target, id))
+        let about = About {
+            environment: Some(target.environment.as_str()),
+            id,
+            stacks: &target.names(),
+        };
+        Ok(Self::of(registry.look(about)?, target, id))
     }
 
     fn of(snapshot: Snapshot, target: &Target, id: Option<&str>) -> Self {
@@ -140,7 +145,7 @@ pub(crate) fn bury_namesake(
     entry: &Entry,
     seen: &[Seen],
 ) -> Result<bool, Problem> {
-    let now = registry.snapshot()?.now;
+    let now = registry.look(About::default())?.now;
     let Some(proof) = proof_of_death(world, entry, seen, &now)? else {
         return Ok(false);
     };

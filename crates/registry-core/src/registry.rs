@@ -20,7 +20,7 @@ use crate::slot::{
 };
 use crate::stack::{StackSource, StackState};
 use crate::store::file::FileStore;
-use crate::store::{Location, Scope, Snapshot, Store, StoreError, Touches};
+use crate::store::{About, Location, Scope, Snapshot, Store, StoreError, Touches};
 
 /// What the registry knows of a deployment.
 #[derive(Debug, Clone, PartialEq)]
@@ -107,6 +107,11 @@ impl Registry {
         self.store.snapshot()
     }
 
+    /// What `about` asks for at one moment, without a lock; other environments may be missing from it.
+    pub fn look(&self, about: About<'_>) -> Result<Snapshot, StoreError> {
+        self.store.look(about)
+    }
+
     /// Every hold of every environment, by environment. Takes no lock.
     pub fn active(&self) -> Result<Vec<Entry>, StoreError> {
         let snapshot = self.store.snapshot()?;
@@ -119,7 +124,10 @@ impl Registry {
 
     /// What the registry knows of `id`. Takes no lock.
     pub fn find(&self, id: &CorrelationId) -> Result<Found, StoreError> {
-        let snapshot = self.store.snapshot()?;
+        let snapshot = self.store.look(About {
+            id: Some(id.as_str()),
+            ..About::default()
+        })?;
         Ok(find_in(snapshot.slots.values(), id.as_str()))
     }
 

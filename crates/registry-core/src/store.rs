@@ -125,6 +125,17 @@ pub struct Touches<'a> {
     pub stacks: &'a [String],
 }
 
+/// What a reader asks about, so that a store need not read all it has.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct About<'a> {
+    /// This environment.
+    pub environment: Option<&'a str>,
+    /// Every environment in which this deployment has anything.
+    pub id: Option<&'a str>,
+    /// Every environment with an entry of one of these stacks.
+    pub stacks: &'a [String],
+}
+
 /// A place where registries are kept. Everything that is decided goes through [`Store::update`].
 pub trait Store: Send + Sync {
     /// How far its exclusion reaches.
@@ -135,6 +146,11 @@ pub trait Store: Send + Sync {
 
     /// Every environment at one moment, without a lock. A registry that does not exist yet is empty.
     fn snapshot(&self) -> Result<Snapshot, StoreError>;
+
+    /// As [`Store::snapshot`], but of the environments that `about` is about, at least; others may be missing from it.
+    fn look(&self, _about: About<'_>) -> Result<Snapshot, StoreError> {
+        self.snapshot()
+    }
 
     /// One atomic step: reads the environment, lets `change` act on it, writes it back if it changed. `change` may run more
     /// than once (each time on what is stored then) and the last run counts; it must not ask anybody anything.
@@ -151,7 +167,10 @@ pub trait Store: Send + Sync {
 
     /// The environments in which `id` has anything. A store with an index may know without reading all.
     fn environments_of(&self, id: &str) -> Result<Vec<String>, StoreError> {
-        let snapshot = self.snapshot()?;
+        let snapshot = self.look(About {
+            id: Some(id),
+            ..About::default()
+        })?;
         Ok(snapshot
             .slots
             .values()

@@ -259,6 +259,23 @@ fn what_is_not_known_of_the_other_deployment_is_looked_up() {
         shown.contains("- Status: UNKNOWN\n") && shown.contains("gives up after 30 minutes"),
         "{shown}"
     );
+    // An address that nobody understands is told of where it is needed, and stops no message.
+    let mut wrong = Place::bot();
+    wrong.set("REGISTRY_URL", "postgres://deployments");
+    let ran = wrong.run(NOTIFIER, &["concurrent", ID, "production", "30"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(
+        ran.stderr.contains("this scheme is not known") && ran.stderr.contains("reads UNKNOWN"),
+        "{ran:?}"
+    );
+    assert!(
+        wrong
+            .messages()
+            .pop()
+            .unwrap()
+            .shown()
+            .contains("- Status: UNKNOWN\n")
+    );
     let answer =
         r#"{"can_deploy":false,"active_deployment":{"status":"IN_PROGRESS","elapsed_minutes":3}}"#;
     let ran = shared.run(NOTIFIER, &["concurrent", ID, "production", answer]);

@@ -5,6 +5,7 @@ mod race;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
@@ -13,7 +14,7 @@ use std::sync::Arc;
 
 use super::format::{Document, FormatError};
 use super::lock::{Held, Patience, with_lock};
-use super::{Scope, Snapshot, Store, StoreError, Touches, atomic, process};
+use super::{About, Scope, Snapshot, Store, StoreError, Touches, atomic, process};
 use crate::clock::{Clock, Timestamp};
 use crate::slot::{Elsewhere, Now, Slot};
 
@@ -76,17 +77,35 @@ impl FileStore {
         }
     }
 
-    fn load(&self) -> Result<Document, StoreError> {
+    // What stands in the file; `None`: there is none yet.
+    fn read(&self) -> Result<Option<Vec<u8>>, StoreError> {
         let path = self.path();
-        let text = match fs::read(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Document::default()),
+        match fs::read(&path) {
+            Ok(text) => Ok(Some(text)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) if error.kind() == ErrorKind::NotADirectory => {
-                return Err(not_a_folder(&self.folder));
+                Err(not_a_folder(&self.folder))
             }
-            Err(error) => return Err(unavailable("read", &path, &error)),
+            Err(error) => Err(unavailable("read", &path, &error)),
+        }
+    }
+
+    // What the file has of all environments, or of those that `about` is about.
+    fn found(&self, about: Option<About<'_>>) -> Result<Snapshot, StoreError> {
+        let text = self.read()?;
+        let slots = match &text {
+            Some(text) => Document::parse(text)
+                .and_then(|document| match about {
+                    Some(about) => document.slots_about(about),
+                    None => document.slots(),
+                })
+                .map_err(|error| Self::corrupt(&self.path(), text, &error))?,
+            None => BTreeMap::new(),
         };
-        Document::parse(&text).map_err(|error| Self::corrupt(&path, &text, &error))
+        Ok(Snapshot {
+            slots,
+            now: self.now(),
+        })
     }
 
     // The file stays as it is for a person to mend; a copy keeps it from being mended away.
@@ -110,21 +129,42 @@ impl FileStore {
         touches: Touches<'_>,
         change: &mut dyn FnMut(&mut Slot, &Elsewhere, &Now),
     ) -> Result<(), StoreError> {
-        let mut document = self.load()?;
-        let before = document.slot(touches.environment);
-        let elsewhere = document.elsewhere(touches.environment, touches.id, touches.stacks);
+        let text = self.read()?;
+        let written = match &text {
+            Some(text) => self
+                .changed(Document::parse(text), touches, change)
+                .map_err(|error| Self::corrupt(&self.path(), text, &error))?,
+            None => self
+                .changed(Ok(Document::default()), touches, change)
+                .map_err(|error| StoreError::Unavailable(error.to_string()))?,
+        };
+        let Some(written) = written else {
+            return Ok(());
+        };
+        drop(text);
+        let failed = |error: io::Error| unavailable("write", path, &error);
+        atomic::remove_leftovers(path).map_err(failed)?;
+        atomic::write_through(path, written.as_bytes(), FILE_MODE, &mut || held.check())
+            .map_err(failed)
+    }
+
+    // The file's text after the change; `None` where nothing changed.
+    fn changed(
+        &self,
+        document: Result<Document<'_>, FormatError>,
+        touches: Touches<'_>,
+        change: &mut dyn FnMut(&mut Slot, &Elsewhere, &Now),
+    ) -> Result<Option<String>, FormatError> {
+        let mut document = document?;
+        let before = document.slot(touches.environment)?;
+        let elsewhere = document.elsewhere(touches.environment, touches.id, touches.stacks)?;
         let mut after = before.clone();
         change(&mut after, &elsewhere, &self.now());
         if after == before {
-            return Ok(());
+            return Ok(None);
         }
-        document.put(&after);
-        let failed = |error: io::Error| unavailable("write", path, &error);
-        atomic::remove_leftovers(path).map_err(failed)?;
-        atomic::write_through(path, document.to_text().as_bytes(), FILE_MODE, &mut || {
-            held.check()
-        })
-        .map_err(failed)
+        document.put(&after)?;
+        Ok(Some(document.to_text()))
     }
 }
 
@@ -138,10 +178,11 @@ impl Store for FileStore {
     }
 
     fn snapshot(&self) -> Result<Snapshot, StoreError> {
-        Ok(Snapshot {
-            slots: self.load()?.slots(),
-            now: self.now(),
-        })
+        self.found(None)
+    }
+
+    fn look(&self, about: About<'_>) -> Result<Snapshot, StoreError> {
+        self.found(Some(about))
     }
 
     fn update(

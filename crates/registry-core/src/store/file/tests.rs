@@ -331,7 +331,7 @@ fn ten_thousand_entries() {
             entry
         }));
     }
-    document.put(&slot);
+    document.put(&slot).unwrap();
     atomic::write(&ours.path(), document.to_text().as_bytes(), 0o644).unwrap();
     let begun = Instant::now();
     assert!(register(&ours, "production", "a").unwrap());
