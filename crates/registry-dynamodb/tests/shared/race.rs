@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Barrier, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use registry_core::clock::{Clock, SystemClock};
 use registry_core::registry::Registry;
@@ -20,6 +20,12 @@ const STACK: &str = "Stack";
 
 /// Each of these waits for all that came before it, so that the time grows with the square of their number.
 const WAITERS: usize = 16;
+
+/// How long a waiter pauses for each place before it. Who is far behind asks seldom: the emulator answers some 200 requests a second,
+/// and if 64 waiters use them all up, each step of the one whose turn it is takes seconds. Then the beats of the others, of which
+/// one comes every half second, are written between its read and its write time and again, until its reservation is over. Real waiters ask
+/// twice a second all together, and DynamoDB does not slow down.
+const A_PLACE: Duration = Duration::from_millis(100);
 
 /// How many rounds; more with `STRESS_ROUNDS` (`cargo xtask soak`).
 #[expect(
@@ -174,6 +180,7 @@ fn nobody_is_served_out_of_turn_needs_dynalite() {
     let step = move || steps.fetch_add(1, Ordering::SeqCst);
     let watch = Watch::default();
     let turns = Mutex::new(Vec::new());
+    let longest = Mutex::new(Duration::ZERO);
     // A turn of 64 takes some 50 times as long as a round of the race: as many turns as the race has rounds.
     let long = rounds(0);
     let (waiters, each) = if long > 0 {
@@ -183,7 +190,7 @@ fn nobody_is_served_out_of_turn_needs_dynalite() {
     };
     thread::scope(|scope| {
         for (number, registry) in clients(waiters, &table, port).into_iter().enumerate() {
-            let (watch, turns, step) = (&watch, &turns, step.clone());
+            let (watch, turns, longest, step) = (&watch, &turns, &longest, step.clone());
             scope.spawn(move || {
                 for round in 0..each {
                     let id = format!("waiter-{number}-{round}");
@@ -192,12 +199,17 @@ fn nobody_is_served_out_of_turn_needs_dynalite() {
                     let had_its_place = step();
                     let began_the_poll = wait(&registry, &id, &step);
                     let was_granted = step();
+                    let granted = Instant::now();
                     let answer = register(&registry, "production", &id, &[STACK]);
                     // "Already" where the reply to the first try was lost.
                     let (Registration::Granted(entry) | Registration::Already(entry)) = answer
                     else {
-                        panic!("{id} was granted the environment, and then: {answer:?}");
+                        let after = granted.elapsed();
+                        panic!("{id} was granted the environment, and {after:?} later: {answer:?}");
                     };
+                    let mut longest = longest.lock().unwrap();
+                    *longest = longest.max(granted.elapsed());
+                    drop(longest);
                     watch.enter(entry.fencing_token.unwrap());
                     turns.lock().unwrap().push(Turn {
                         began_to_wait,
@@ -219,6 +231,11 @@ fn nobody_is_served_out_of_turn_needs_dynalite() {
     assert!(watch.tokens_only_grow());
     let turns = turns.into_inner().unwrap();
     assert_eq!(turns.len(), waiters * each);
+    eprintln!(
+        "{} turns; from the grant to the hold it took {:?} at the longest",
+        turns.len(),
+        longest.into_inner().unwrap()
+    );
     for first in &turns {
         for second in &turns {
             let came_first = first.had_its_place < second.began_to_wait;
@@ -239,10 +256,8 @@ fn wait(registry: &Registry, id: &str, step: &impl Fn() -> u64) -> u64 {
         let answer = registry.poll("production", &ask(id), &stacks, &no_stack(&[STACK]));
         match answer.unwrap().answer {
             Poll::Free(_) => return began,
-            // Who is far behind asks seldom, as a real one does: 64 that ask all the time would only see each other.
             Poll::Waiting(_, place) => {
-                let pause = Duration::from_millis(20) * place.try_into().unwrap();
-                let _awake = SystemClock::default().sleep(pause);
+                let _awake = SystemClock::default().sleep(A_PLACE * place.try_into().unwrap());
             }
             Poll::Removed(tombstone) => panic!("{tombstone:?}"),
         }
