@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use registry_core::clock::{ManualClock, Timestamp};
 use registry_core::decide::Seen;
-use registry_core::registry::{Decided, Registry};
+use registry_core::registry::{Decided, Found, Registry};
 use registry_core::slot::{End, Ending, HoldKind, Registration, Request};
 use registry_core::stack::{Observed, StackState};
 use registry_core::store::StoreError;
@@ -28,22 +28,40 @@ pub(crate) fn run(bytes: &[u8]) {
 }
 
 // What is written is what was read, and an environment that is put back is the one that was taken out.
-fn reads_back(mut document: Document) {
-    let again = Document::parse(document.to_text().as_bytes()).expect("what we wrote");
-    assert_eq!(again, document);
-    for (name, slot) in document.slots() {
+fn reads_back(mut document: Document<'_>) {
+    let text = document.to_text();
+    let again = Document::parse(text.as_bytes()).expect("what we wrote");
+    assert_eq!(again.to_text(), text);
+    let Some(slots) = readable(document.slots()) else {
+        return;
+    };
+    assert_eq!(again.slots().expect("it was read before"), slots);
+    for (name, slot) in slots {
+        let alone = |document: &Document<'_>| document.slot(&name).expect("it was read before");
         assert_eq!(
-            document.slot(&name),
+            alone(&document),
             slot,
             "{name}: read alone and with the others"
         );
-        document.put(&slot);
-        let put = document.slot(&name);
-        document.put(&put);
-        assert_eq!(document.slot(&name), put, "{name}: written twice");
+        document.put(&slot).expect("it was read before");
+        let put = alone(&document);
+        document.put(&put).expect("it was read before");
+        assert_eq!(alone(&document), put, "{name}: written twice");
         assert_eq!(put.holds.len(), slot.holds.len(), "{name}: holds");
         assert_eq!(put.queue.len(), slot.queue.len(), "{name}: waiting");
     }
+}
+
+// JSON may hold what we have no room for: then the one thing that may be said is that.
+fn readable<T, E: std::fmt::Display>(read: Result<T, E>) -> Option<T> {
+    read.map_err(|error| {
+        assert!(
+            error.to_string().contains("in one of its records"),
+            "{error}"
+        );
+        assert_a_sentence(&error);
+    })
+    .ok()
 }
 
 fn in_a_folder(bytes: &[u8]) {
@@ -88,17 +106,21 @@ fn registered(registry: &Registry, before: &[u8], path: &Path, answer: &Decided<
     let Registration::Granted(entry) = &answer.answer else {
         return;
     };
-    let active = registry.active().expect("a registry that was just written");
+    // A record of another environment that cannot be read keeps nobody here from working, and from ending.
+    let active = readable(registry.active()).unwrap_or_default();
     let ours: Vec<_> = active
         .iter()
         .filter(|hold| hold.environment == ENVIRONMENT)
         .collect();
-    assert_eq!(ours.len(), 1, "two holders: {ours:?}");
-    assert_eq!(ours[0].fencing_token, entry.fencing_token);
-    let old: Value = serde_json::from_slice(before.strip_prefix(b"\xef\xbb\xbf").unwrap_or(before))
-        .expect("it was read");
-    let new: Value =
-        serde_json::from_slice(&fs::read(path).expect("the registry")).expect("our own JSON");
+    assert!(ours.len() < 2, "two holders: {ours:?}");
+    let id = ID.parse().expect("an id");
+    let Ok(Found::Held(held)) = registry.find(&id) else {
+        panic!("{ID} does not hold what it was given");
+    };
+    assert_eq!(held.fencing_token, entry.fencing_token);
+    let old = serde_json::from_slice(before.strip_prefix(b"\xef\xbb\xbf").unwrap_or(before));
+    let new = serde_json::from_slice(&fs::read(path).expect("the registry"));
+    let (old, new) = (old.unwrap_or(Value::Null), new.unwrap_or(Value::Null));
     for (key, value) in old.as_object().into_iter().flatten() {
         if !["deployments", "environments", "ended"].contains(&key.as_str()) {
             assert_eq!(new.get(key), Some(value), "the unknown field {key:?}");
@@ -116,11 +138,8 @@ fn registered(registry: &Registry, before: &[u8], path: &Path, answer: &Decided<
     registry
         .end(&end)
         .expect("a registry that was just written");
-    let left = registry.active().expect("a registry");
-    assert!(
-        left.iter().all(|hold| hold.correlation_id != ID),
-        "it still holds: {left:?}"
-    );
+    let left = registry.find(&id).expect("a registry");
+    assert!(!matches!(left, Found::Held(_)), "it still holds: {left:?}");
 }
 
 // What is no registry stays as it is, and exactly one copy is beside it.

@@ -293,7 +293,16 @@ impl Registry {
     pub fn end(&self, end: &End) -> Result<Vec<(String, EndAnswer)>, StoreError> {
         let id = end.correlation_id.as_str();
         let mut done = Vec::new();
-        let snapshot = self.store.snapshot()?;
+        let snapshot = match self.store.snapshot() {
+            // A record of another environment that cannot be read keeps nobody from ending.
+            Err(StoreError::Unavailable(_)) if self.scope() == Scope::Machine => {
+                self.store.look(About {
+                    id: Some(id),
+                    ..About::default()
+                })?
+            }
+            snapshot => snapshot?,
+        };
         for (environment, slot) in &snapshot.slots {
             // Spares the write, and the wait for the lock, where there is nothing to do.
             if !slot.knows(id) && snapshot.slot(environment) == *slot {

@@ -164,20 +164,6 @@ pub trait Store: Send + Sync {
     fn check_writable(&self) -> Result<(), StoreError> {
         Ok(())
     }
-
-    /// The environments in which `id` has anything. A store with an index may know without reading all.
-    fn environments_of(&self, id: &str) -> Result<Vec<String>, StoreError> {
-        let snapshot = self.look(About {
-            id: Some(id),
-            ..About::default()
-        })?;
-        Ok(snapshot
-            .slots
-            .values()
-            .filter(|slot| slot.knows(id))
-            .map(|slot| slot.environment.clone())
-            .collect())
-    }
 }
 
 /// Where the settings say the registry is.

@@ -21,11 +21,11 @@ const STACK: &str = "Stack";
 /// Each of these waits for all that came before it, so that the time grows with the square of their number.
 const WAITERS: usize = 16;
 
-/// How long a waiter pauses for each place before it. Who is far behind asks seldom: the emulator answers some 200 requests a second,
-/// and if 64 waiters use them all up, each step of the one whose turn it is takes seconds. Then the beats of the others, of which
-/// one comes every half second, are written between its read and its write time and again, until its reservation is over. Real waiters ask
-/// twice a second all together, and DynamoDB does not slow down.
-const A_PLACE: Duration = Duration::from_millis(100);
+/// How long a waiter pauses for each place before it; the first of all asks often. Where 64 waiters ask as fast as they can they use the
+/// emulator up: each request takes a good part of a second, and a beat of one of the others is written between the read and the write
+/// of the one whose turn it is, time and again, until its 120 s are over. Real waiters ask twice a second all together.
+const A_PLACE: Duration = Duration::from_millis(500);
+const THE_FIRST: Duration = Duration::from_millis(50);
 
 /// How many rounds; more with `STRESS_ROUNDS` (`cargo xtask soak`).
 #[expect(
@@ -257,7 +257,8 @@ fn wait(registry: &Registry, id: &str, step: &impl Fn() -> u64) -> u64 {
         match answer.unwrap().answer {
             Poll::Free(_) => return began,
             Poll::Waiting(_, place) => {
-                let _awake = SystemClock::default().sleep(A_PLACE * place.try_into().unwrap());
+                let before = u32::try_from(place).unwrap().saturating_sub(1);
+                let _awake = SystemClock::default().sleep(THE_FIRST + A_PLACE * before);
             }
             Poll::Removed(tombstone) => panic!("{tombstone:?}"),
         }

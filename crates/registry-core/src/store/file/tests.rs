@@ -426,3 +426,38 @@ fn a_file_in_the_folders_place_is_a_wrong_setting() {
         Err(StoreError::Wrong(_))
     ));
 }
+
+/// As `register`, `verify` and `cleanup` use it: what cannot be read of another environment is in nobody's way, and what cannot be read
+/// of one's own is a registry that cannot be used.
+#[test]
+fn an_unreadable_record_stops_its_own_environment_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let ours = store(folder.path());
+    let text =
+        r#"{"deployments": [{"correlation_id": "x", "environment": "staging", "cost": 1e999}]}"#;
+    atomic::write(&ours.path(), text.as_bytes(), 0o644).unwrap();
+    assert!(register(&ours, "production", "deploy-1").unwrap());
+    let refused = register(&ours, "staging", "deploy-2").unwrap_err();
+    assert!(
+        matches!(&refused, StoreError::Unavailable(why) if why.contains("in one of its records")),
+        "{refused}"
+    );
+    let registry = crate::registry::Registry::over(Box::new(ours));
+    let id = "deploy-1".parse().unwrap();
+    assert!(matches!(
+        registry.find(&id).unwrap(),
+        crate::registry::Found::Held(_)
+    ));
+    let end = crate::slot::End {
+        correlation_id: "deploy-1".to_owned(),
+        ending: crate::slot::Ending::Success,
+        outcome: None,
+        purge: false,
+        by: None,
+        reason: None,
+        eviction: false,
+    };
+    assert_eq!(registry.end(&end).unwrap().len(), 1);
+    let left = fs::read_to_string(folder.path().join(FILE_NAME)).unwrap();
+    assert!(left.contains("1e999"), "{left}");
+}
