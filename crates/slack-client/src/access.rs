@@ -3,7 +3,7 @@
 use std::fmt;
 
 use registry_core::settings::{SLACK_API_URL, Settings};
-use registry_core::text::Masker;
+use registry_core::text::{Masker, one_line};
 
 use crate::proxy;
 
@@ -67,6 +67,13 @@ fn unusable(reason: &str, fix: &str) -> Unusable {
 }
 
 impl Access {
+    /// The proxy, without the name and password that may stand in its URL.
+    pub(crate) fn proxy_host(&self) -> Option<String> {
+        let url = self.proxy.as_deref()?;
+        let host = url.rsplit(['@', '/']).find(|part| !part.is_empty());
+        Some(one_line(host.unwrap_or("a proxy")))
+    }
+
     pub(crate) fn from_settings(settings: &Settings) -> Result<Self, Unusable> {
         let trimmed = |name: &str| {
             settings

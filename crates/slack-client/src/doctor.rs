@@ -129,12 +129,8 @@ fn settings(access: &Access, webhook: bool) -> Finding {
 }
 
 fn proxy(access: &Access) -> Finding {
-    let words = match &access.proxy {
-        // Without the name and password that may stand in it.
-        Some(url) => {
-            let host = url.rsplit(['@', '/']).find(|part| !part.is_empty());
-            format!("through {}", one_line(host.unwrap_or("a proxy")))
-        }
+    let words = match access.proxy_host() {
+        Some(host) => format!("through {host}"),
         None => "none is used".to_owned(),
     };
     Finding::new("proxy", Health::Good, words)

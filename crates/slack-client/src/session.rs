@@ -134,7 +134,7 @@ impl Session {
                 None => return Picked::Nothing,
             },
         };
-        let mut blocked: HashSet<&str> = HashSet::new();
+        let mut blocked: HashSet<(&str, Option<&str>)> = HashSet::new();
         let mut soonest: Option<(Duration, bool)> = None;
         for entry in entries {
             let in_the_way = wanted.is_none_or(|wanted| {
@@ -146,13 +146,17 @@ impl Session {
             if !in_the_way {
                 continue;
             }
-            // One that does not go keeps all later ones of its deployment.
-            if let Some(deployment) = entry.deployment()
-                && !blocked.insert(deployment)
-            {
-                continue;
+            let refused = self.refused_channels.contains(&entry.channel);
+            if let Some(deployment) = entry.deployment() {
+                let here = (deployment, Some(entry.channel.as_str()));
+                if blocked.contains(&(deployment, None)) || blocked.contains(&here) {
+                    continue;
+                }
+                // One that does not go keeps all later ones of its deployment; but where only a person can make it go, because of
+                // its channel, nothing is kept from other channels.
+                blocked.insert(if refused { here } else { (deployment, None) });
             }
-            if self.refused_everything || self.refused_channels.contains(&entry.channel) {
+            if self.refused_everything || refused {
                 continue;
             }
             let own = entry.wait(now);

@@ -31,6 +31,8 @@ pub(crate) enum Sent {
 pub(crate) struct Wire {
     agent: Agent,
     left: Arc<AtomicBool>,
+    /// Behind what went wrong: the proxy it went wrong through.
+    through: String,
 }
 
 impl fmt::Debug for Wire {
@@ -80,7 +82,14 @@ impl Wire {
         };
         let connector = DefaultConnector::default().chain(witness);
         let agent = Agent::with_parts(config.build(), connector, DefaultResolver::default());
-        Ok(Self { agent, left })
+        let through = access.proxy_host();
+        let through =
+            through.map_or_else(String::new, |host| format!(" (through the proxy {host})"));
+        Ok(Self {
+            agent,
+            left,
+            through,
+        })
     }
 
     /// Posts JSON. `limit` is for the whole request.
@@ -167,7 +176,7 @@ impl Wire {
     }
 
     fn failed(&self, error: &ureq::Error) -> Sent {
-        let text = describe(error);
+        let text = format!("{}{}", describe(error), self.through);
         if self.left.load(Ordering::Relaxed) {
             Sent::Maybe(text)
         } else {

@@ -163,10 +163,9 @@ fn proxies_are_those_of_the_environment() {
         &format!("http://user:topsecretword@127.0.0.1:{refusing}"),
     );
     let ran = send(&refused);
-    assert!(
-        ran.stderr.contains("the proxy refused to connect to Slack"),
-        "{ran:?}"
-    );
+    let told =
+        format!("the proxy refused to connect to Slack (through the proxy 127.0.0.1:{refusing});");
+    assert!(ran.stderr.contains(&told), "{ran:?}");
     assert!(!ran.stderr.contains("topsecretword"), "{ran:?}");
     assert!(
         refused.entries()[0]["unsure"].is_null(),

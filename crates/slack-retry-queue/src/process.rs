@@ -18,7 +18,7 @@ pub(crate) fn run(slack: &Slack, console: &Console, words: &Process) -> Result<S
         console.warning(&registry_core::text::one_line(damaged));
     }
     for (reason, fix) in &report.fixes {
-        console.warning(&format!("the queue is parked: {reason}: {fix}"));
+        console.warning(&format!("messages are parked: {reason}: {fix}"));
     }
     if report.busy {
         console.info("another process is sending what is in the queue");

@@ -23,12 +23,14 @@ pub(crate) fn run(slack: &Slack, words: &args::Status) -> Result<command_line::S
 }
 
 fn for_people(status: &Status) -> String {
+    let parked = match status.parked {
+        0 => String::new(),
+        parked => format!(" ({parked} parked)"),
+    };
     let mut lines = vec![format!(
-        "{}: {} waiting ({} due, {} parked), {}",
+        "{}: {} waiting{parked}, {}",
         status.queue_dir,
         status.pending,
-        status.due,
-        status.parked,
         counted(status.dead_letters as u64, "dead letter")
     )];
     lines.extend(status.messages.iter().map(message));
@@ -83,7 +85,7 @@ fn counted(count: u64, what: &str) -> String {
 
 fn message(line: &Line) -> String {
     let next = match (&line.next_retry_at, line.state) {
-        (Some(next), "waiting" | "unsure") => format!(", next try {next}"),
+        (Some(next), "waiting" | "unsure") => when(line, next),
         (_, _) => String::new(),
     };
     let error = match &line.last_error {
@@ -102,4 +104,12 @@ fn message(line: &Line) -> String {
         one_line(line.correlation_id.as_deref().unwrap_or("no deployment")),
         one_line(&line.channel)
     )
+}
+
+fn when(line: &Line, next: &str) -> String {
+    match &line.behind {
+        Some(earlier) => format!(", goes after {earlier}"),
+        None if line.due => ", due".to_owned(),
+        None => format!(", next try {next}"),
+    }
 }

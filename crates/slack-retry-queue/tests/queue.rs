@@ -81,7 +81,7 @@ fn the_guides_words() {
         place
             .run(QUEUE, &["status"])
             .stdout
-            .contains("1 waiting (1 due, 0 parked), 0 dead letters")
+            .contains("1 waiting, 0 dead letters")
     );
     let ran = process(&place);
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), ""), "{ran:?}");
@@ -180,7 +180,7 @@ fn a_wrong_setting_parks_the_queue_and_costs_no_attempt() {
         assert_eq!(ran.code, Some(0), "{ran:?}");
         assert!(
             ran.stderr
-                .contains("the queue is parked: invalid_auth: the token is wrong"),
+                .contains("messages are parked: invalid_auth: the token is wrong"),
             "{ran:?}"
         );
         assert_eq!(
@@ -227,6 +227,37 @@ fn a_wrong_channel_parks_only_what_goes_there() {
             place.slack.requests("chat.postMessage")
         ),
         (2, 2)
+    );
+}
+
+#[test]
+fn a_channel_that_a_person_must_mend_keeps_no_message_of_the_deployment_from_another() {
+    let place = Place::bot();
+    let stuck = queue(&place, &["alert", ID, "S", "stuck", "C0NOWHERE"]);
+    let after = queue(&place, &["alert", ID, "S", "stuck, too", "C0NOWHERE"]);
+    queue(&place, &["failed", ID, "production", "boom"]);
+    let before = place.run(QUEUE, &["status"]).stdout;
+    let waits = format!(" {after} waiting `alert` of {ID} to C0NOWHERE, goes after {stuck}\n");
+    assert!(before.contains(&waits), "{before}");
+    assert!(
+        before.contains(&format!(
+            " {stuck} waiting `alert` of {ID} to C0NOWHERE, due\n"
+        )),
+        "{before}"
+    );
+    process(&place);
+    assert!(shown(&place)[0].contains("Deployment Failed"));
+    assert_eq!(place.queued().len(), 2);
+    let after = place.run(QUEUE, &["status"]).stdout;
+    assert!(after.contains("2 waiting (1 parked), "), "{after}");
+    // Once the channel is there they go, in order.
+    let channel = simulators::Channel::new("C0NOWHERE", "somewhere");
+    place.slack.add_channel(channel);
+    process(&place);
+    let shown = shown_in(&place, "C0NOWHERE");
+    assert!(
+        shown.len() == 2 && shown[0].ends_with("stuck") && shown[1].ends_with("stuck, too"),
+        "{shown:?}"
     );
 }
 

@@ -62,15 +62,27 @@ pub struct Line {
     pub failures: u32,
     /// When it is tried next; RFC 3339. `None` for a dead letter.
     pub next_retry_at: Option<String>,
+    /// That time has come.
+    pub due: bool,
+    /// The message before it that must leave first, where there is one.
+    pub behind: Option<String>,
     /// What happened last.
     pub last_error: Option<String>,
 }
 
 impl Line {
-    fn of(entry: &Entry, dead: bool) -> Self {
-        let state = if dead {
-            "dead"
-        } else if entry.parked.is_some() {
+    fn of_dead(entry: &Entry) -> Self {
+        Self {
+            state: "dead",
+            next_retry_at: None,
+            due: false,
+            ..Self::of(entry, &[], Timestamp::default())
+        }
+    }
+
+    // `earlier`: what stands before it in the queue.
+    fn of(entry: &Entry, earlier: &[Entry], now: Timestamp) -> Self {
+        let state = if entry.parked.is_some() {
             "parked"
         } else if entry.unsure.is_some() {
             "unsure"
@@ -85,13 +97,25 @@ impl Line {
             channel: entry.channel.clone(),
             queued_at: entry.happened_at.rfc3339(),
             failures: entry.failures,
-            next_retry_at: (!dead).then(|| entry.next_retry_at.rfc3339()),
+            next_retry_at: Some(entry.next_retry_at.rfc3339()),
+            due: entry.wait(now) == Duration::ZERO,
+            behind: earlier
+                .iter()
+                .find(|other| keeps(other, entry))
+                .map(|other| other.message_id.clone()),
             last_error: entry
                 .attempts
                 .last()
                 .map(|last| format!("{}: {}", last.outcome, last.detail)),
         }
     }
+}
+
+// Messages of one deployment leave in order, but for one that waits for a person: it keeps only what goes to its channel.
+fn keeps(earlier: &Entry, later: &Entry) -> bool {
+    earlier.deployment().is_some()
+        && earlier.deployment() == later.deployment()
+        && (earlier.parked.is_none() || earlier.channel == later.channel)
 }
 
 /// A message that was looked up by its name, and what it is.
@@ -121,10 +145,10 @@ impl Spool {
         fixes.sort();
         fixes.dedup();
         let next = entries.iter().map(|entry| entry.next_retry_at).min();
-        let lines = entries
-            .iter()
-            .map(|entry| Line::of(entry, false))
-            .chain(dead.iter().map(|entry| Line::of(entry, true)));
+        let waiting = entries.iter().enumerate();
+        let lines = waiting
+            .map(|(at, entry)| Line::of(entry, &entries[..at], now))
+            .chain(dead.iter().map(Line::of_dead));
         let newer = |(_, why): &&super::BadFile| matches!(why, Unreadable::Newer(_));
         let newer_version = unreadable.iter().filter(newer).count();
         Ok(Status {
