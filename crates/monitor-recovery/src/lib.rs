@@ -11,6 +11,7 @@ use std::time::Duration;
 use command_line::console::Level;
 use command_line::{Arguments as _, Console, Context, Status, signals};
 use registry_core::clock::{Clock, SystemClock, Wake, human_duration};
+use registry_core::registry::Registry;
 use registry_core::store::atomic;
 use registry_core::store::lock::{LockError, Patience, with_lock};
 use registry_core::text::Masker;
@@ -59,6 +60,8 @@ pub fn main_with(words: Vec<OsString>) -> Status {
 
 fn run(arguments: &RecoveryArguments, plan: &Plan, context: &Context) -> Result<Status, String> {
     let spec = &plan.spec;
+    // No monitor could ever start with an address that nobody understands; that is no crash.
+    Registry::location(&context.settings).map_err(|error| error.to_string())?;
     let stop = signals::catch().map_err(|error| format!("signals cannot be caught: {error}"))?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new(stop));
     let masker = Masker::new(context.settings.secrets());

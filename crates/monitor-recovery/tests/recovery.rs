@@ -310,6 +310,24 @@ fn a_log_that_cannot_be_made_is_one_sentence_and_no_crash_loop() {
     );
 }
 
+#[test]
+fn a_registry_address_that_nobody_understands_is_one_sentence_and_no_crash_loop() {
+    let programs = Programs::new();
+    let stage = Stage::new(programs.monitor());
+    let told = stage
+        .command(&programs.folder.path().join("monitor-recovery"), "m1")
+        .args(["m1", "App"])
+        .env("REGISTRY_URL", "postgres://x")
+        .output()
+        .unwrap();
+    let err = String::from_utf8(told.stderr).unwrap();
+    assert_eq!(told.status.code(), Some(2), "{err}");
+    assert!(err.contains("this scheme is not known"), "{err}");
+    assert_eq!(err.lines().count(), 1, "{err}");
+    let left = std::fs::read_dir(stage.folder.path()).unwrap().count();
+    assert_eq!(left, 0, "nothing is left behind");
+}
+
 /// A file beside the registry of the deployment `m1`, as an earlier process left it.
 fn left_behind(stage: &Stage, name: &str, content: &serde_json::Value) {
     let folder = stage.registry_dir("m1").join("monitors/m1");
