@@ -12,7 +12,7 @@ use ratatui::text::Line;
 use ratatui::widgets::{Cell, Paragraph, Row, Table, Widget};
 use ratatui::{Terminal, TerminalOptions, Viewport};
 use registry_core::clock::{Timestamp, human_duration};
-use registry_core::progress::Counts;
+use registry_core::progress::{Counts, Phase};
 use registry_core::text::{one_line, shorten};
 
 use crate::estimating::Estimator;
@@ -51,7 +51,11 @@ impl View {
     pub(crate) fn of(stack: &StackWatch, estimator: &Estimator, now: Timestamp) -> Self {
         let progress = stack.progress();
         let mut title = format!("{}: {}", stack.name(), progress.phase().words());
-        if let Some(status) = stack.status() {
+        // DescribeStacks was asked before the events were read, and may not know of the end yet.
+        let own = progress
+            .status()
+            .filter(|_| progress.phase() == Phase::Ended);
+        if let Some(status) = own.or(stack.status()) {
             title += &format!(" ({status})");
         }
         if let Some(elapsed) = progress.elapsed(now) {

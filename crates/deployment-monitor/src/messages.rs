@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use registry_core::advice;
+use registry_core::advice::{self, WayOut};
 use registry_core::clock::{Timestamp, human_duration, whole_minutes};
 use registry_core::ids::StackName;
 use registry_core::progress::{Failure, Phase, ResourceRow, StackProgress, Verdict, verdict_of};
@@ -131,7 +131,7 @@ pub(crate) fn question(
 }
 
 /// How a failed attempt ended.
-pub(crate) fn failed(progress: &StackProgress, status: &StackStatus, stack: &StackName) -> String {
+pub(crate) fn failed(progress: &StackProgress, status: &StackStatus) -> String {
     let mut text = format!("the deployment failed: the stack is {status}");
     if let Some(failure) = progress.first_failure() {
         text += &format!("; first cause: {}", failure.sentence());
@@ -139,23 +139,31 @@ pub(crate) fn failed(progress: &StackProgress, status: &StackStatus, stack: &Sta
     if let Some(failure) = progress.rollback_failure() {
         text += &format!("; the rollback met: {}", failure.sentence());
     }
-    if let Some(steps) = next_steps(progress, status, stack) {
-        text += &format!(". {steps}");
-    }
     text
 }
 
-/// The exact commands that come next, for a stack that stands in this state at the end; `None` where there is nothing to do.
-pub(crate) fn next_steps(
+/// The ways out, with their exact commands, for a stack that stands in this state at the end; none where there is nothing to do.
+pub(crate) fn next(
     progress: &StackProgress,
     status: &StackStatus,
     stack: &StackName,
-) -> Option<String> {
+) -> Vec<WayOut> {
     match verdict_of(status, progress.is_undone()) {
-        Some(Verdict::Failed) => advice::steps_after_failure(status, stack),
+        Some(Verdict::Failed) => advice::commands_after_failure(status, stack),
         // A deletion that was asked for and failed, a change set that was left behind.
-        Some(Verdict::Deployed) | None => advice::next_steps(status, stack),
+        Some(Verdict::Deployed) | None => advice::next_commands(status, stack),
     }
+}
+
+/// [`next`] as lines of the log, a way out each.
+pub(crate) fn next_lines(ways: &[WayOut]) -> Vec<String> {
+    ways.iter()
+        .enumerate()
+        .map(|(number, way)| {
+            let word = if number == 0 { "next" } else { "or" };
+            format!("{word}, to {}: {}", way.to, way.commands.join(" && "))
+        })
+        .collect()
 }
 
 /// What the stack is doing now, as a sentence's beginning: `the stack is rolling back`.

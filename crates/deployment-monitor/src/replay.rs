@@ -5,6 +5,7 @@ use std::path::Path;
 
 use command_line::output::{print_json, print_line};
 use command_line::{Console, Status};
+use registry_core::advice::WayOut;
 use registry_core::clock::{Timestamp, human_duration};
 use registry_core::progress::{
     Failure, ResourceRow, StackProgress, Verdict, events_of_trace, verdict_of,
@@ -138,8 +139,8 @@ fn to_text(name: &str, progress: &StackProgress) -> String {
     if let Some(failure) = progress.rollback_failure() {
         text += &format!("the rollback met: {}\n", failure.sentence());
     }
-    if let Some(steps) = next_steps(name, progress) {
-        text += &format!("next: {steps}\n");
+    for line in messages::next_lines(&next(name, progress)) {
+        text += &format!("{line}\n");
     }
     let rows = slowest(progress);
     if !rows.is_empty() {
@@ -157,8 +158,12 @@ fn to_text(name: &str, progress: &StackProgress) -> String {
     text
 }
 
-fn next_steps(name: &str, progress: &StackProgress) -> Option<String> {
-    messages::next_steps(progress, progress.status()?, &name.parse().ok()?)
+fn next(name: &str, progress: &StackProgress) -> Vec<WayOut> {
+    match (progress.status(), name.parse()) {
+        (Some(status), Ok(stack)) => messages::next(progress, status, &stack),
+        // A record without the stack's own events, or with a name that is none.
+        (None, _) | (_, Err(_)) => Vec::new(),
+    }
 }
 
 fn to_json(name: &str, progress: &StackProgress) -> Value {
@@ -194,6 +199,9 @@ fn to_json(name: &str, progress: &StackProgress) -> Value {
         "also_failed": progress.co_causes().into_iter().map(cause).collect::<Vec<_>>(),
         "rollback_failure": progress.rollback_failure().map(cause),
         "slowest": slowest,
-        "next_steps": next_steps(name, progress),
+        "next": next(name, progress)
+            .iter()
+            .map(|way| json!({"to": way.to, "commands": way.commands}))
+            .collect::<Vec<_>>(),
     })
 }

@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
+use registry_core::advice::WayOut;
 use registry_core::clock::{Timestamp, human_duration};
 use registry_core::ids::StackName;
 use registry_core::progress::{Outcome, ResourceRow, StackProgress};
@@ -42,12 +43,21 @@ pub(crate) fn markdown(ending: &Ending, stacks: &[StackWatch], now: Timestamp) -
     let mut text = format!("## {mark} {}\n\n", cell(&ending.sentence()));
     for stack in stacks {
         let name = stack.name().parse::<StackName>().ok();
-        if let (Some(status), Some(name)) = (stack.status(), &name)
-            && let Some(steps) = messages::next_steps(stack.progress(), status, name)
-        {
-            text += &format!("**What to do:** {}\n\n", cell(&steps));
+        if let (Some(status), Some(name)) = (stack.status(), &name) {
+            text += &what_to_do(&messages::next(stack.progress(), status, name));
         }
         text += &of_stack(stack.name(), stack.progress(), now);
+    }
+    text
+}
+
+// Commands in blocks of their own, which GitHub gives a button to copy them.
+fn what_to_do(ways: &[WayOut]) -> String {
+    let mut text = String::new();
+    for (number, way) in ways.iter().enumerate() {
+        let word = if number == 0 { "What to do" } else { "Or" };
+        let commands = way.commands.join("\n");
+        text += &format!("**{word}:** {}\n\n```sh\n{commands}\n```\n\n", cell(way.to));
     }
     text
 }
@@ -96,7 +106,9 @@ fn outcome(row: &ResourceRow) -> String {
 // https://mermaid.js.org/syntax/gantt.html: times in milliseconds with dateFormat x, ids unique.
 fn chart(progress: &StackProgress, rows: &[(&ResourceRow, Duration)], now: Timestamp) -> String {
     let mut longest: Vec<&(&ResourceRow, Duration)> = rows.iter().collect();
-    longest.sort_by_key(|(_, took)| std::cmp::Reverse(*took));
+    // What failed is shown however short it was.
+    let failed = |row: &ResourceRow| row.outcome == Outcome::Failed;
+    longest.sort_by_key(|(row, took)| (!failed(row), std::cmp::Reverse(*took)));
     longest.truncate(BARS);
     longest.sort_by_key(|(row, _)| (row.pass, row.started_at));
     let mut text = String::from("```mermaid\ngantt\n    dateFormat x\n    axisFormat %H:%M:%S\n");
@@ -190,6 +202,23 @@ mod tests {
         assert!(text.contains("    ✗ DbInstance : crit, r"), "{text}");
         assert_is_chart(&text, 1);
         assert!(text.contains("| Slowest resources | Type | | Took |\n|---|---|---|---|\n| "));
+    }
+
+    #[test]
+    fn the_first_cause_is_in_the_chart_however_soon_it_failed() {
+        let file = "review-and-assessment-powere_RapidStack_create.jsonl";
+        let bytes = std::fs::read(simulators::trace_file(file)).unwrap();
+        let trace = Trace::parse(&bytes).unwrap();
+        let id = "arn:aws:cloudformation:us-east-1:123456789012:stack/App/1";
+        let mut progress = StackProgress::of(id);
+        for event in events_of_trace(&trace, id, Timestamp::from_seconds(0)) {
+            progress.apply(&event);
+        }
+        assert!(progress.rows().len() > BARS);
+        let cause = progress.first_failure().unwrap().logical_id.clone();
+        let text = of_stack("App", &progress, Timestamp::from_seconds(0));
+        assert!(text.contains(&format!("    ✗ {cause} : crit, ")), "{text}");
+        assert_is_chart(&text, BARS);
     }
 
     // Mermaid 11 read every line of this form as one task with this name, id, start and end, whatever the name was.

@@ -120,10 +120,7 @@ fn failed_resources(stack: &StackName) -> String {
 /// The ways out in one line: `To …: COMMAND && COMMAND; or to …: COMMAND`. `None` where nothing needs to be done.
 #[must_use]
 pub fn next_steps(status: &StackStatus, stack: &StackName) -> Option<String> {
-    in_one_line(&next_commands(status, stack))
-}
-
-fn in_one_line(ways: &[WayOut]) -> Option<String> {
+    let ways = next_commands(status, stack);
     let told: Vec<String> = ways
         .iter()
         .map(|way| format!("to {}: {}", way.to, way.commands.join(" && ")))
@@ -181,13 +178,8 @@ pub fn commands_after_failure(status: &StackStatus, stack: &StackName) -> Vec<Wa
     }
 }
 
-/// [`commands_after_failure`] in one line, as [`next_steps`] tells it.
-#[must_use]
-pub fn steps_after_failure(status: &StackStatus, stack: &StackName) -> Option<String> {
-    in_one_line(&commands_after_failure(status, stack))
-}
-
-/// What a resource of this type usually waits for when it takes long; `None` where nothing is known.
+/// What a resource of this type usually waits for when it takes long; `None` where nothing is known. How long that usually is says
+/// the estimate, so that no two figures stand side by side; only limits are named here.
 #[must_use]
 pub fn waits_for(resource_type: &str) -> Option<&'static str> {
     if resource_type.starts_with("Custom::")
@@ -209,23 +201,17 @@ pub fn waits_for(resource_type: &str) -> Option<&'static str> {
         "AWS::AutoScaling::AutoScalingGroup" | "AWS::EC2::Instance" => {
             "its instances to start, and signals from them where a CreationPolicy asks for some"
         }
-        "AWS::CloudFront::Distribution" => {
-            "the change to reach every edge location (5 to 30 minutes)"
-        }
+        "AWS::CloudFront::Distribution" => "the change to reach every edge location",
         "AWS::RDS::DBInstance"
         | "AWS::RDS::DBCluster"
         | "AWS::DocDB::DBCluster"
-        | "AWS::Neptune::DBCluster" => {
-            "the database to be provisioned, backed up and available (10 to 30 minutes)"
-        }
-        "AWS::ElastiCache::ReplicationGroup" | "AWS::ElastiCache::CacheCluster" => {
-            "its nodes to be provisioned (10 to 20 minutes)"
-        }
-        "AWS::OpenSearchService::Domain" | "AWS::Elasticsearch::Domain" => {
-            "its nodes to be provisioned (15 to 30 minutes)"
-        }
-        "AWS::EKS::Cluster" => "the control plane (10 to 15 minutes)",
-        "AWS::MSK::Cluster" => "its brokers to be provisioned (20 to 40 minutes)",
+        | "AWS::Neptune::DBCluster" => "the database to be provisioned, backed up and available",
+        "AWS::ElastiCache::ReplicationGroup"
+        | "AWS::ElastiCache::CacheCluster"
+        | "AWS::OpenSearchService::Domain"
+        | "AWS::Elasticsearch::Domain" => "its nodes to be provisioned",
+        "AWS::EKS::Cluster" => "the control plane",
+        "AWS::MSK::Cluster" => "its brokers to be provisioned",
         "AWS::EC2::NatGateway" => "the gateway to become available",
         "AWS::EC2::VPCEndpoint" => "its network interfaces, or the owner's acceptance",
         "AWS::EC2::NetworkInterface" | "AWS::EC2::SecurityGroup" | "AWS::EC2::Subnet" => {
@@ -301,10 +287,11 @@ mod tests {
                 assert!(command.contains("App"), "{command}");
             }
         }
-        assert_eq!(
-            steps_after_failure(&StackStatus::UpdateRollbackComplete, &stack()).unwrap(),
-            "To deploy again after mending the cause (the version before is live, and the stack needs nothing): cdk deploy App"
-        );
+        let [again] = &commands_after_failure(&StackStatus::ImportRollbackComplete, &stack())[..]
+        else {
+            panic!("one way out");
+        };
+        assert_eq!(again.commands, ["cdk import App"]);
     }
 
     #[test]

@@ -102,13 +102,19 @@ impl StackWatch {
             .first_failure()
             .map(registry_core::progress::Failure::sentence);
         self.record(&status, cause.clone(), outside);
-        let message = messages::failed(&self.progress, &status, &self.name);
+        let message = messages::failed(&self.progress, &status);
         let key = self.attempt_key("failed");
         let text = format!(
             "{message}. Another attempt is waited for until the deployment is cleaned up, {} at most",
             human_duration(self.limits.retry_grace)
         );
         self.note(&key, Level::Error, &text, outside);
+        // A line each, so that a command can be copied out of a log.
+        let ways = messages::next(&self.progress, &status, &self.name);
+        for (number, line) in messages::next_lines(&ways).iter().enumerate() {
+            let key = self.attempt_key(&format!("next-{number}-{status}"));
+            self.note(&key, Level::Info, line, outside);
+        }
         if let Some(question) = messages::question(&status, &self.name, cause.as_deref()) {
             let key = self.attempt_key(&format!("question-{status}"));
             self.alert(&key, question, Channel::Interact, outside);

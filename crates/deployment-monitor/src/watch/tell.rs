@@ -197,7 +197,11 @@ impl StackWatch {
         let usual = |row: &_| (outside.usual)(&self.progress, row);
         let details = messages::stall(&self.progress, now, &usual);
         let told = human_duration(quiet);
-        let text = format!("no stack event for {told}: {}", details.replace('\n', " "));
+        let items: Vec<&str> = details
+            .lines()
+            .map(|line| line.trim_start_matches("- "))
+            .collect();
+        let text = format!("no stack event for {told}: {}", items.join("; "));
         self.note(&format!("{key}.log"), Level::Warning, &text, outside);
         let note = Notification::Stalled {
             id: outside.lines.id.clone(),
