@@ -479,6 +479,24 @@ fn messages_of_one_deployment_leave_in_order() {
 }
 
 #[test]
+fn a_call_tries_three_times_where_that_helps_and_once_where_it_does_not() {
+    for (code, tries) in [
+        ("service_unavailable", 3),
+        ("something_new", 3),
+        ("internal_error", 3),
+        ("invalid_auth", 1),
+        ("team_added_to_org", 1),
+    ] {
+        let place = Place::bot();
+        place.slack.fault(Fault::error(code).on("chat.postMessage"));
+        let ran = start(&place);
+        assert!(ran.stderr.contains("kept in the retry queue"), "{ran:?}");
+        let requests = place.slack.requests("chat.postMessage");
+        assert_eq!(requests, tries, "{code}: {ran:?}");
+    }
+}
+
+#[test]
 fn a_channel_gets_one_message_a_second() {
     let place = Place::bot();
     place.slack.set_one_per_second(true);
