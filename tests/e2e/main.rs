@@ -12,6 +12,7 @@ mod bad_input;
 mod decision;
 #[path = "../../crates/registry-dynamodb/tests/shared/emulator.rs"]
 mod emulator;
+mod estimate;
 mod fallback;
 mod guide;
 mod hostile;

@@ -6,7 +6,8 @@ use registry_core::clock::{Clock as _, SystemClock, Timestamp, whole_minutes};
 use registry_core::decide::Decision;
 use registry_core::deployment::ActiveDeployment;
 use registry_core::estimate::Table;
-use registry_core::estimate::watch::{for_stack, not_begun};
+use registry_core::estimate::left::{Left, longest, on_stack};
+use registry_core::estimate::watch::for_stack;
 use registry_core::history::History;
 use registry_core::history::store::Part;
 use registry_core::ids::StackName;
@@ -40,24 +41,23 @@ pub(crate) fn fill(world: &World, active: &mut ActiveDeployment, entry: Option<&
     }
 }
 
-// Of several stacks the one that takes longest is what the deployment waits for.
 fn remaining(world: &World, active: &ActiveDeployment) -> Option<Duration> {
     let stacks = StackName::parse_list(active.stack_name.as_deref()?).ok()?;
     let now = SystemClock::default().now();
     let history = history(world, &stacks);
     let source = world.stacks().ok()?;
-    let mut begun = None;
-    let mut usual = None;
+    let started = active.started_at.as_deref();
+    let registered = started.and_then(Timestamp::parse_rfc3339);
+    let mut found: Vec<Left> = Vec::new();
     for stack in stacks {
         let past = history.past(stack.name());
         let Ok(watched) = for_stack(source, &past, &Table::shipped(), &stack, now) else {
             world.note_silence();
             return None;
         };
-        begun = begun.max(watched.estimate.map(|estimate| estimate.remaining));
-        usual = usual.max(not_begun(&past));
+        found.extend(on_stack(&watched, &past, registered, None));
     }
-    begun.or_else(|| usual.map(|usual| usual.saturating_sub(since_start(active, now))))
+    longest(found, |left| left).map(|left| left.remaining)
 }
 
 // A history that cannot be read only makes the estimate poorer.
@@ -73,12 +73,4 @@ fn history(world: &World, stacks: &[StackName]) -> History {
         |_| History::default(),
         |history| history.read(Part::Stacks(stacks)).history,
     )
-}
-
-fn since_start(active: &ActiveDeployment, now: Timestamp) -> Duration {
-    let started = active
-        .started_at
-        .as_deref()
-        .and_then(Timestamp::parse_rfc3339);
-    started.map_or(Duration::ZERO, |started| now.since(started))
 }

@@ -8,6 +8,7 @@
 mod forecast;
 pub mod interval;
 mod item;
+pub mod left;
 pub mod operation;
 mod order;
 pub mod pace;

@@ -5,13 +5,14 @@ use registry_core::clock::{Clock as _, SystemClock, Timestamp, whole_minutes};
 use registry_core::decide::{self, Seen, active_stack, mark_fallback};
 use registry_core::deployment::ActiveDeployment;
 use registry_core::estimate::Table;
-use registry_core::estimate::watch::for_stack;
+use registry_core::estimate::left::{Left, longest, on_stack};
+use registry_core::estimate::watch::for_described;
 use registry_core::history::History;
 use registry_core::history::file::HistoryFile;
 use registry_core::ids::{Environment, StackName};
 use registry_core::registry::Registry;
 use registry_core::settings;
-use registry_core::stack::StackError;
+use registry_core::stack::{StackError, StackState};
 use registry_core::store::Location;
 use stack_client::AwsStacks;
 
@@ -41,12 +42,25 @@ fn active(
     let (stack, now) = decide::working(seen, local_now())?;
     let mut active = active_stack(stack, environment, now);
     mark_fallback(&mut active);
-    let past = history.past(&stack.name);
-    // The answer stands without a number, too.
-    let watched = for_stack(source, &past, &Table::shipped(), &stack.id, now).ok();
-    let estimate = watched.and_then(|watched| watched.estimate);
-    active.estimated_remaining_minutes = estimate.map(|estimate| whole_minutes(estimate.remaining));
+    active.estimated_remaining_minutes =
+        remaining(source, history, seen).map(|left| whole_minutes(left.remaining));
     Some(active)
+}
+
+// The answer stands without a number, too.
+fn remaining(source: &AwsStacks, history: &History, seen: &[Seen]) -> Option<Left> {
+    let mut found: Vec<Left> = Vec::new();
+    for seen in seen {
+        let observed = seen.answer.as_ref().ok()?;
+        let StackState::Exists(stack) = &observed.value else {
+            continue;
+        };
+        let past = history.past(&stack.name);
+        let now = observed.server_time.unwrap_or_else(local_now);
+        let watched = for_described(source, &past, &Table::shipped(), stack, now).ok()?;
+        found.extend(on_stack(&watched, &past, None, None));
+    }
+    longest(found, |left| left)
 }
 
 /// This machine's own clock; only where AWS gave no time of its own.
