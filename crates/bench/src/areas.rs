@@ -1,5 +1,6 @@
 //! What can be measured. A new area is a file here and a line in [`AREAS`].
 
+mod estimate;
 mod monitor;
 mod programs;
 pub(crate) mod registry;
@@ -37,6 +38,11 @@ pub(crate) const AREAS: &[Area] = &[
         name: "registry-dynamodb",
         help: "the shared registry on dynalite, against the bare round trips it is made of",
         measure: registry_dynamodb::measure,
+    },
+    Area {
+        name: "estimate",
+        help: "an estimate while a deployment runs against the scripts' three aws calls, and collecting a long past",
+        measure: estimate::measure,
     },
     Area {
         name: "slack",

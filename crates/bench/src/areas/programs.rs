@@ -23,7 +23,7 @@ jq -n --argjson may "$may" --arg status "$status" '{can_deploy: $may, stack_stat
 "#;
 
 /// Three questions, then arithmetic.
-const ESTIMATE_SCRIPT: &str = r#"
+pub(super) const ESTIMATE_SCRIPT: &str = r#"
 status=$(aws cloudformation describe-stacks --stack-name "$1" --query 'Stacks[0].StackStatus' --output text) || exit 2
 events=$(aws cloudformation describe-stack-events --stack-name "$1" --max-items 100 --output json)
 resources=$(aws cloudformation describe-stack-resources --stack-name "$1" --output json)
@@ -201,7 +201,8 @@ fn questions(place: &Place, section: &mut Section) -> Result<()> {
     Ok(())
 }
 
-fn with_stack(script: &str) -> String {
+/// `STACK` as the script's first word.
+pub(super) fn with_stack(script: &str) -> String {
     format!("set -- {STACK}\n{script}")
 }
 
