@@ -21,8 +21,9 @@ mod stories {
         seconds: 4.0,
     };
 
-    /// What a deployment may add to the program and its libraries, in kibibytes: memory that is no file. A release build took 4 MiB
-    /// of it and 12.4 MiB in all when it was measured; a debug build takes twice as much, so the whole is not held to a limit here.
+    /// What a deployment may add to the program and its libraries, in kibibytes: memory that is no file. The promise is 15 MiB in all,
+    /// of a release build: `cargo xtask bench monitor` measures that, and fails above it. A debug build takes twice as much, so that
+    /// here only what grows with the deployment is held.
     const MOST_ANONYMOUS_KIB: u64 = 12 * 1024;
 
     // The most memory that is no file, in kibibytes, until `done` or the process ends.
