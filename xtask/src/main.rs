@@ -12,6 +12,7 @@ mod backtest;
 mod bench;
 mod demo;
 mod durations;
+mod faults;
 mod install;
 mod packaging;
 mod pictures;
@@ -53,6 +54,12 @@ const COMMANDS: &[Command] = &[
         arguments: "[AREA…]",
         help: "run for minutes what the tests try for seconds: storm, race",
         run: soak::run,
+    },
+    Command {
+        name: "faults",
+        arguments: "[--seed N] [--count N | --all]",
+        help: "break something in every step of a deployment and see that no promise is broken; into docs/faults.md",
+        run: faults::run,
     },
     Command {
         name: "tidy",

@@ -44,6 +44,15 @@ impl InRegistry {
         })
     }
 
+    // A registry that cannot be written (a full disk) can mostly still be read, and has the baseline: without it a monitor would not
+    // know an operation for its own that has ended already. What was there and is gone may be lost, which only a beat can mend.
+    fn read_only(&mut self) -> Option<Standing> {
+        match self.registry.find(&self.id).ok()? {
+            Found::NeverSeen if self.known.is_some() => None,
+            found => Some(self.found(found)),
+        }
+    }
+
     fn found(&mut self, found: Found) -> Standing {
         match found {
             Found::Held(entry) => self.held(entry),
@@ -119,9 +128,10 @@ impl Deployments for InRegistry {
     fn look(&mut self) -> Standing {
         let answer = if self.is_beat_due() {
             self.last_beat = Some(self.clock.boot());
-            self.registry
-                .beat(&self.id, self.known.as_deref())
-                .map(|answer| self.answered(answer))
+            match self.registry.beat(&self.id, self.known.as_deref()) {
+                Ok(answer) => Ok(self.answered(answer)),
+                Err(error) => self.read_only().ok_or(error),
+            }
         } else {
             self.registry.find(&self.id).map(|found| self.found(found))
         };
@@ -140,5 +150,42 @@ impl Deployments for InRegistry {
             .record_outcome(&self.id, &outcome)
             .map(drop)
             .map_err(|error: StoreError| error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use registry_core::clock::{ManualClock, Timestamp};
+    use registry_core::store::atomic;
+    use registry_core::store::file::{FILE_NAME, FileStore, lock_path};
+
+    use super::*;
+
+    #[test]
+    fn a_registry_that_can_only_be_read_still_tells_where_to_begin() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(FILE_NAME);
+        let entry = br#"{"deployments": [{"correlation_id": "m1", "environment": "production", "stack_name": "App",
+            "status": "IN_PROGRESS", "started_at": "2026-01-14T12:34:56Z", "fencing_token": 7,
+            "baseline": [{"stack_name": "App", "event_id": "e7"}]}]}"#;
+        atomic::write(&file, entry, 0o644).unwrap();
+        // Nobody can lock it, and so nobody write it.
+        symlink("nowhere", lock_path(&file)).unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(Timestamp::from_seconds(1)));
+        let store = FileStore::open(folder.path().to_owned(), Arc::clone(&clock)).unwrap();
+        let registry = Registry::over(Box::new(store));
+        let mut one = InRegistry::new(registry, "m1".parse().unwrap(), clock);
+        match one.look() {
+            Standing::Held { baselines, .. } => {
+                assert_eq!(baselines[0].event_id.as_deref(), Some("e7"));
+            }
+            other => panic!("{other:?}"),
+        }
+        // Gone while it cannot be put back: that is no news of the deployment.
+        atomic::write(&file, br#"{"deployments": []}"#, 0o644).unwrap();
+        one.last_beat = None;
+        assert!(matches!(one.look(), Standing::Unavailable(_)));
     }
 }
