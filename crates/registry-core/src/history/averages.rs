@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use super::LONGEST_MINUTES;
 use crate::estimate::interval::{JUDGED_AT, Judged};
 use crate::estimate::operation::{Action, Operation, Outcome, Run};
 use crate::estimate::past::{Past, TypeDurations};
@@ -11,14 +12,14 @@ use crate::estimate::replay;
 use crate::estimate::spread::{Spread, Sureness};
 use crate::estimate::table::Table;
 
-/// The guide's `resource_averages`: seconds by type.
+/// The guide's `resource_averages`: seconds by type. What no resource can take is what somebody has spoilt, and is not known.
 pub(super) fn read(rest: &Map<String, Value>) -> BTreeMap<String, f64> {
     let averages = rest.get("resource_averages").and_then(Value::as_object);
     averages
         .into_iter()
         .flatten()
         .filter_map(|(resource_type, seconds)| Some((resource_type.clone(), seconds.as_f64()?)))
-        .filter(|(_, seconds)| seconds.is_finite() && *seconds >= 0.0)
+        .filter(|(_, seconds)| (0.0..=LONGEST_MINUTES as f64 * 60.0).contains(seconds))
         .collect()
 }
 
@@ -92,4 +93,20 @@ pub(super) fn judge(operation: &Operation, past: &Past, table: &Table) -> Option
         let estimate = replay::estimate_at(operation, now, past, table);
         (took - now, estimate.remaining.as_secs_f64())
     })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn averages_that_cannot_be_are_not_known() {
+        let rest = json!({"resource_averages": {
+            "Right": 900, "Quick": 0.4, "Nothing": 0, "Less": -5, "Text": "abc", "Absurd": 1e308, "Month": 2_600_000, "Null": null
+        }});
+        let read = read(rest.as_object().unwrap());
+        let known: Vec<&str> = read.keys().map(String::as_str).collect();
+        assert_eq!(known, ["Nothing", "Quick", "Right"]);
+        assert!(super::read(json!({"resource_averages": 7}).as_object().unwrap()).is_empty());
+    }
 }
