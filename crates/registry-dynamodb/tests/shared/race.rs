@@ -2,7 +2,7 @@
 //! that only grow, nobody served out of turn. And the same with the conditions taken out, which must go wrong.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Barrier, Mutex, PoisonError};
+use std::sync::{Arc, Barrier, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -26,6 +26,13 @@ const WAITERS: usize = 16;
 /// of the one whose turn it is, time and again, until its 120 s are over. Real waiters ask twice a second all together.
 const A_PLACE: Duration = Duration::from_millis(500);
 const THE_FIRST: Duration = Duration::from_millis(50);
+
+/// These fill the machine, so they go one after the other: a race beside it slows the emulator of the fairness run down as too many
+/// waiters do.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// How many rounds; more with `STRESS_ROUNDS` (`cargo xtask soak`).
 #[expect(
@@ -116,6 +123,7 @@ fn race(table: &str, port: u16, rounds: usize) -> Watch {
 
 #[test]
 fn of_64_that_ask_at_once_one_is_told_yes_needs_dynalite() {
+    let _alone = alone();
     let Some(emulator) = dynalite() else { return };
     let table = new_table(emulator.port);
     let mischief = Mischief {
@@ -144,6 +152,7 @@ fn of_64_that_ask_at_once_one_is_told_yes_needs_dynalite() {
 
 #[test]
 fn without_conditions_the_same_race_goes_wrong_needs_dynalite() {
+    let _alone = alone();
     let Some(emulator) = dynalite() else { return };
     let table = new_table(emulator.port);
     let mischief = Mischief {
@@ -169,6 +178,7 @@ struct Turn {
 
 #[test]
 fn nobody_is_served_out_of_turn_needs_dynalite() {
+    let _alone = alone();
     let Some(emulator) = dynalite() else { return };
     let table = new_table(emulator.port);
     let mischief = Mischief {
