@@ -415,3 +415,60 @@ fn words_that_are_not_unicode_are_refused() {
     }
     assert_eq!(world.files(), Vec::<String>::new());
 }
+
+/// The SDK takes these settings as they are; three of them ended every program with a panic.
+#[test]
+fn settings_of_aws_from_which_no_question_can_be_made() {
+    let asking: [&[&str]; 4] = [
+        &["deployment-coordinator", "can_deploy", "production"],
+        &["registry-fallback", "can_deploy", "production"],
+        &["deployment-coordinator", "run", "production", "--", "true"],
+        &["deployment-coordinator", "wait", "production", "1h"],
+    ];
+    for (variable, value, says) in [
+        (
+            "AWS_ACCESS_KEY_ID",
+            "AKIASIMULATED0000000\n",
+            "access key id (AWS_ACCESS_KEY_ID) has a space, a line break",
+        ),
+        (
+            "AWS_SESSION_TOKEN",
+            "one\ntwo",
+            "session token (AWS_SESSION_TOKEN) has a space, a line break",
+        ),
+        ("AWS_ENDPOINT_URL", "127.0.0.1:1", "AWS_ENDPOINT_URL"),
+        ("AWS_REGION", "bad region!", "AWS_REGION"),
+    ] {
+        for words in asking {
+            let mut world = fine_world();
+            world.set(variable, value);
+            let code = if words.contains(&"run") { 125 } else { 2 };
+            let outcome = world
+                .run(words)
+                .expect(code)
+                .says(says)
+                .says("AWS cannot be asked");
+            let outcome = outcome.never_says("panicked").never_says("SdkBody");
+            assert_eq!(world.slack.all_messages().len(), 0, "{outcome}");
+        }
+    }
+}
+
+/// A variable of GitHub Actions that is not set arrives empty.
+#[test]
+fn an_empty_endpoint_is_as_good_as_none() {
+    for variable in [
+        "AWS_ENDPOINT_URL_CLOUDFORMATION",
+        "AWS_ENDPOINT_URL_DYNAMODB",
+        "AWS_ENDPOINT_URL_STS",
+    ] {
+        let mut world = fine_world();
+        world.set(variable, "");
+        world
+            .run(&["deployment-coordinator", "can_deploy", "production"])
+            .expect(0);
+        world
+            .run(&["deployment-coordinator", "doctor", "production"])
+            .never_says("broke down");
+    }
+}

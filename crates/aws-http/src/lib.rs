@@ -6,6 +6,7 @@
 
 mod client;
 mod region;
+mod settings;
 mod trouble;
 
 use std::time::Duration;
@@ -33,7 +34,7 @@ pub async fn load(region: Option<String>, fallback_region: &str) -> (SdkConfig, 
         None => region::resolve(fallback_region).await,
     };
     let (loader, clock) = loader(region);
-    (loader.load().await, clock)
+    (settings::sound(loader.load().await), clock)
 }
 
 /// As [`load`], for an emulator that listens on `port` of this machine: with made-up keys, and with nothing from the environment or

@@ -11,6 +11,8 @@ use registry_core::text::{one_line, shorten};
 /// A failed question. Details are one line, for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trouble {
+    /// A setting from which no question can be made; nothing was asked.
+    Settings(String),
     /// The credential chain found nothing.
     NoCredentials(String),
     /// The credentials were good once.
@@ -130,7 +132,24 @@ fn unsent(error: &(dyn Error + 'static)) -> Trouble {
         }
         cause = link.source();
     }
-    Trouble::Unreachable(detail(&chain(error)))
+    let said = detail(&chain(error));
+    // The SDK has no type for it, and shows the whole request.
+    if said.contains("failed to apply endpoint") {
+        return Trouble::Settings(
+            "its endpoint is no address that begins with http:// or https:// (AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_CLOUDFORMATION, \
+             AWS_ENDPOINT_URL_DYNAMODB, or endpoint_url of the profile)"
+                .to_owned(),
+        );
+    }
+    if said.contains("endpoint params could not be built")
+        || said.contains("invalid value for field: region")
+    {
+        return Trouble::Settings(
+            "the region is none: letters, digits and hyphens, as in us-east-1 (AWS_REGION, or the region of the profile)"
+                .to_owned(),
+        );
+    }
+    Trouble::Unreachable(said)
 }
 
 fn credentials_error(error: &CredentialsError) -> Trouble {
@@ -147,6 +166,7 @@ fn credentials_error(error: &CredentialsError) -> Trouble {
             "environment, profile, web identity, container and instance metadata have none"
                 .to_owned(),
         ),
+        CredentialsError::InvalidConfiguration(_) => Trouble::Settings(text),
         _ => Trouble::NoCredentials(text),
     }
 }

@@ -30,7 +30,8 @@ impl Look {
     pub(crate) fn of(error: &StackError) -> Self {
         match error {
             StackError::Throttled { .. } => Self::Throttled,
-            StackError::NoCredentials { .. }
+            StackError::Settings { .. }
+            | StackError::NoCredentials { .. }
             | StackError::Expired { .. }
             | StackError::Denied { .. }
             | StackError::Unreachable { .. }

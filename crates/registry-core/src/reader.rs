@@ -212,7 +212,8 @@ fn nested_in(events: &[Seen], progress: &StackProgress) -> Vec<(String, Timestam
 fn concerns_only_this_stack(error: &StackError) -> bool {
     match error {
         StackError::Denied { .. } | StackError::Invalid { .. } => true,
-        StackError::NoCredentials { .. }
+        StackError::Settings { .. }
+        | StackError::NoCredentials { .. }
         | StackError::Expired { .. }
         | StackError::Throttled { .. }
         | StackError::Unreachable { .. }

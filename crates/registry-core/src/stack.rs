@@ -342,6 +342,12 @@ pub struct StackResource {
 /// Why CloudFormation could not be asked. A variant per thing the caller does next; the text is one sentence for a person.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum StackError {
+    /// A setting from which no question can be made; nothing was asked.
+    #[error("AWS cannot be asked: {detail}")]
+    Settings {
+        /// Which setting, and what is wrong with it.
+        detail: String,
+    },
     /// The credential chain found nothing.
     #[error(
         "no AWS credentials found: {detail} (set AWS_PROFILE or AWS_ACCESS_KEY_ID, or configure OIDC for the workflow)"
@@ -401,7 +407,8 @@ impl StackError {
     pub fn may_pass(&self) -> bool {
         match self {
             Self::Throttled { .. } | Self::Unreachable { .. } | Self::Nonsense { .. } => true,
-            Self::NoCredentials { .. }
+            Self::Settings { .. }
+            | Self::NoCredentials { .. }
             | Self::Expired { .. }
             | Self::Denied { .. }
             | Self::Invalid { .. } => false,

@@ -54,6 +54,9 @@ impl Trouble {
         use aws_http::Trouble as T;
         let unavailable = StoreError::Unavailable;
         match T::sort(error) {
+            T::Settings(detail) => Self::Refused(StoreError::Wrong(format!(
+                "the shared registry cannot be asked: {detail}"
+            ))),
             T::NoCredentials(detail) => Self::Credentials(unavailable(format!(
                 "no AWS credentials found for the shared registry: {detail} (set AWS_PROFILE or AWS_ACCESS_KEY_ID, or configure OIDC for the workflow)"
             ))),

@@ -20,6 +20,7 @@ where
 {
     let action = action.to_owned();
     Failure::Error(match Trouble::sort(error) {
+        Trouble::Settings(detail) => StackError::Settings { detail },
         Trouble::NoCredentials(detail) => StackError::NoCredentials { detail },
         Trouble::Expired(detail) => StackError::Expired { detail },
         Trouble::Denied(detail) => StackError::Denied { action, detail },

@@ -149,6 +149,7 @@ fn is_about_credentials(error: &StackError) -> bool {
         StackError::Throttled { .. }
         | StackError::Unreachable { .. }
         | StackError::Nonsense { .. }
+        | StackError::Settings { .. }
         | StackError::Invalid { .. } => false,
     }
 }

@@ -58,7 +58,8 @@ fn is_identity(error: &StackError) -> bool {
         ]
         .iter()
         .any(|word| detail.contains(word)),
-        StackError::NoCredentials { .. }
+        StackError::Settings { .. }
+        | StackError::NoCredentials { .. }
         | StackError::Expired { .. }
         | StackError::Throttled { .. }
         | StackError::Unreachable { .. }
@@ -86,6 +87,11 @@ fn region(world: &World, source: &AwsStacks) -> Finding {
 fn told(subject: &str, error: &StackError) -> Finding {
     let words = error.to_string();
     match error {
+        StackError::Settings { .. } => bad(
+            subject,
+            words,
+            "set it to what it should be, or take it out",
+        ),
         StackError::NoCredentials { .. } => bad(
             subject,
             words,

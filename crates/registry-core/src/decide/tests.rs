@@ -51,6 +51,7 @@ fn missing() -> Vec<Seen> {
 fn errors() -> Vec<Vec<Seen>> {
     let text = || "x".to_owned();
     [
+        StackError::Settings { detail: text() },
         StackError::NoCredentials { detail: text() },
         StackError::Expired { detail: text() },
         StackError::Denied {
