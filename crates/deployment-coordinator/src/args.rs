@@ -10,8 +10,7 @@ use crate::answer::Answer;
     name = "deployment-coordinator",
     about = "Keep two deployments from colliding: ask, register, wait, clean up",
     version = command_line::VERSION,
-    after_help = command_line::status::HELP,
-    disable_help_subcommand = true
+    after_help = command_line::status::HELP
 )]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -139,6 +138,21 @@ pub(crate) struct Wait {
     pub(crate) interval: Option<String>,
 }
 
+// Any sentence, also one that begins with a hyphen; a lone word that does is rather an option whose reason was forgotten.
+fn reason(text: &str) -> Result<String, String> {
+    const LONGEST: usize = 1000;
+    let length = text.chars().count();
+    if length > LONGEST {
+        return Err(format!("it has {length} characters, {LONGEST} is the most"));
+    }
+    if text.starts_with('-') && !text.contains(char::is_whitespace) {
+        return Err(format!(
+            "{text:?} looks like an option: give the reason in words"
+        ));
+    }
+    Ok(text.to_owned())
+}
+
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum Outcome {
     Success,
@@ -157,7 +171,7 @@ pub(crate) struct Cleanup {
     #[arg(long)]
     pub(crate) purge: bool,
     /// Why, for the record
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true, value_parser = reason)]
     pub(crate) reason: Option<String>,
 }
 
@@ -211,7 +225,7 @@ pub(crate) struct Freeze {
     #[arg(value_name = "ENV")]
     pub(crate) environment: Environment,
     /// Why; everybody who is refused reads it
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true, value_parser = reason)]
     pub(crate) reason: String,
     /// Until when: a time (2026-01-14T12:34:56Z) or a span from now (2h); without it until thaw
     #[arg(long, value_name = "T")]

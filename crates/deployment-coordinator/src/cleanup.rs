@@ -10,7 +10,7 @@ use crate::answer::Answer;
 use crate::args;
 use crate::error::Problem;
 use crate::outcome::{self, Reading};
-use crate::world::World;
+use crate::world::{World, whole_place};
 
 /// Who said how it ended.
 #[derive(Debug, Clone, Copy)]
@@ -111,7 +111,7 @@ pub(crate) fn run(world: &World, words: &args::Cleanup) -> Result<Status, Proble
         changes: done,
         eviction,
     } = end(world, &registry, words, By { own, ask: true })?;
-    let message = tell(world, words, &done, &verdicts, eviction);
+    let message = tell(world, &registry, words, &done, &verdicts, eviction);
     let did: Vec<Value> = done
         .iter()
         .map(|(environment, answer)| one(environment, answer))
@@ -203,6 +203,7 @@ fn one(environment: &str, answer: &EndAnswer) -> Value {
 
 fn tell(
     world: &World,
+    registry: &Registry,
     words: &args::Cleanup,
     done: &[(String, EndAnswer)],
     verdicts: &Verdicts,
@@ -213,7 +214,11 @@ fn tell(
         tell_reading(world, reading);
     }
     if done.is_empty() {
-        let message = format!("nothing to do: {} has nothing in the registry", words.id);
+        let message = format!(
+            "nothing to do: {} has nothing in the registry {}",
+            words.id,
+            whole_place(registry)
+        );
         console.info(&message);
         return message;
     }

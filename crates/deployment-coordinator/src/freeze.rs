@@ -3,6 +3,7 @@
 use command_line::{Status, print_json};
 use registry_core::clock::{Clock as _, SystemClock, Timestamp, parse_duration};
 use registry_core::ids::Environment;
+use registry_core::registry::Registry;
 
 use crate::answer::{self, Answer};
 use crate::args;
@@ -17,8 +18,8 @@ pub(crate) fn freeze(world: &World, words: &args::Freeze) -> Result<Status, Prob
         ));
     }
     let until = words.until.as_deref().map(until).transpose()?;
-    warn_unknown(world, &words.environment);
     let registry = world.registry()?;
+    refuse_unknown(world, &registry, &words.environment)?;
     let by = world.caller().words();
     registry.set_freeze(words.environment.as_str(), Some((&reason, &by, until)))?;
     let end = until.map_or_else(
@@ -39,6 +40,7 @@ pub(crate) fn freeze(world: &World, words: &args::Freeze) -> Result<Status, Prob
 
 pub(crate) fn thaw(world: &World, words: &args::Thaw) -> Result<Status, Problem> {
     let registry = world.registry()?;
+    refuse_unknown(world, &registry, &words.environment)?;
     let lifted = registry.set_freeze(words.environment.as_str(), None)?;
     match &lifted {
         Some(freeze) => world.console().success(&format!(
@@ -76,13 +78,13 @@ fn until(text: &str) -> Result<Timestamp, Problem> {
 }
 
 // A slip of the finger freezes nothing, and nobody notices.
-fn warn_unknown(world: &World, environment: &Environment) {
-    let known = world.settings().environments();
-    if !known.iter().any(|(name, _)| name == environment) {
-        let names: Vec<&str> = known.iter().map(|(name, _)| name.as_str()).collect();
-        world.console().warning(&format!(
-            "the settings do not know the environment {environment} (known: {})",
-            names.join(", ")
-        ));
+fn refuse_unknown(
+    world: &World,
+    registry: &Registry,
+    environment: &Environment,
+) -> Result<(), Problem> {
+    if world.settings().stacks(environment, None).is_ok() {
+        return Ok(());
     }
+    world.known(environment, &registry.snapshot()?)
 }

@@ -3,8 +3,9 @@
 use std::sync::mpsc;
 use std::time::Duration;
 
+use command_line::output::keepable;
 use registry_core::ids::StackName;
-use registry_core::progress::{Failure, StackProgress, Verdict, verdict_of};
+use registry_core::progress::{StackProgress, Verdict, verdict_of};
 use registry_core::slot::{Ending, Entry, Kept, Outcome, StackBaseline};
 use registry_core::stack::{Stack, StackError, StackEvent, StackSource, StackState, StackStatus};
 use stack_client::AwsStacks;
@@ -137,7 +138,10 @@ fn read_one(
     let verdict = verdict_of(&stack.status, progress.is_undone());
     let outcome = verdict.map(|_| Outcome {
         stack_status: stack.status.clone(),
-        first_cause: progress.first_failure().map(Failure::sentence),
+        // The registry is everybody's to read.
+        first_cause: progress
+            .first_failure()
+            .map(|failure| keepable(&failure.sentence())),
         at: progress.last_event_at().unwrap_or_default(),
         kept: Kept::default(),
     });

@@ -1,5 +1,6 @@
 //! `register`: one atomic step, after CloudFormation was asked.
 
+use command_line::output::keepable;
 use command_line::{Status, print_json};
 use registry_core::decide::{Decision, Reason, Seen, Verdict};
 use registry_core::registry::{Decided, Registry, baseline};
@@ -146,20 +147,28 @@ pub(crate) fn take(
 fn run_of(world: &World, word: &str) -> Result<(String, Option<String>), Problem> {
     const LONGEST: usize = 1024;
     let word = word.trim();
-    if word.is_empty() || word.chars().count() > LONGEST || word.chars().any(char::is_control) {
+    let length = word.chars().count();
+    if length > LONGEST {
+        return Err(Problem::Usage(format!(
+            "RUN has {length} characters, {LONGEST} is the most: give the workflow run's id, like 12345, or its URL"
+        )));
+    }
+    if word.is_empty() || word.chars().any(char::is_control) {
         return Err(Problem::Usage(
             "RUN is empty or no plain text: give the workflow run's id, like 12345, or its URL"
                 .to_owned(),
         ));
     }
     if !word.starts_with("https://") && !word.starts_with("http://") {
-        return Ok((word.to_owned(), world.settings().workflow_url(word)));
+        return Ok((keepable(word), world.settings().workflow_url(word)));
     }
     let number = word
         .split_once("/runs/")
         .and_then(|(_, rest)| rest.split(['/', '?', '#']).next())
         .filter(|id| !id.is_empty() && id.bytes().all(|b| b.is_ascii_digit()));
-    Ok((number.unwrap_or(word).to_owned(), Some(word.to_owned())))
+    // The registry is everybody's to read.
+    let url = keepable(word);
+    Ok((number.map_or_else(|| url.clone(), str::to_owned), Some(url)))
 }
 
 fn answered(

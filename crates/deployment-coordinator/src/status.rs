@@ -1,11 +1,14 @@
 //! `status`: every environment, for people and for programs.
 
+use std::path::Path;
+
 use command_line::output::print_line;
 use command_line::{Status, print_json};
 use registry_core::clock::human_duration;
 use registry_core::decide::active_entry;
+use registry_core::registry::Registry;
 use registry_core::slot::{Entry, Now, Slot};
-use registry_core::store::Snapshot;
+use registry_core::store::{Scope, Snapshot};
 use registry_core::text::one_line;
 use serde_json::{Value, json};
 
@@ -13,11 +16,14 @@ use crate::answer::{self, Answer};
 use crate::args::{Format, StatusWords};
 use crate::error::Problem;
 use crate::estimate;
-use crate::world::World;
+use crate::world::{World, whole_place};
 
 pub(crate) fn run(world: &World, words: &StatusWords) -> Result<Status, Problem> {
     let registry = world.registry()?;
     let snapshot = registry.snapshot()?;
+    if let Some(environment) = &words.environment {
+        world.known(environment, &snapshot)?;
+    }
     let slots: Vec<Slot> = names(world, words, &snapshot)
         .iter()
         .map(|name| snapshot.slot(name))
@@ -25,6 +31,7 @@ pub(crate) fn run(world: &World, words: &StatusWords) -> Result<Status, Problem>
     let now = &snapshot.now;
     match words.format {
         Format::Text => {
+            tell_absence(world, &registry);
             let lines: Vec<String> = slots.iter().map(|slot| text(world, slot, now)).collect();
             Ok(print_line(&lines.join("\n"), Status::Yes))
         }
@@ -36,6 +43,17 @@ pub(crate) fn run(world: &World, words: &StatusWords) -> Result<Status, Problem>
                 .with("environments", all);
             Ok(print_json(&json.value(), Status::Yes))
         }
+    }
+}
+
+// "Free" is no news where nothing was ever registered: somebody may stand in the wrong folder.
+fn tell_absence(world: &World, registry: &Registry) {
+    let there = Path::new(&registry.place()).try_exists().unwrap_or(true);
+    if registry.scope() == Scope::Machine && !there {
+        world.console().info(&format!(
+            "there is no registry yet at {}: nothing was registered there (REGISTRY_DIR names another folder)",
+            whole_place(registry)
+        ));
     }
 }
 

@@ -15,7 +15,7 @@ use registry_core::registry::{Registry, RunSource};
 use registry_core::settings::{self, Settings};
 use registry_core::slot::{Ask, Entry, Leases};
 use registry_core::stack::{StackError, StackSource};
-use registry_core::store::{Scope, StoreError, network, process};
+use registry_core::store::{Scope, Snapshot, StoreError, network, process};
 use stack_client::AwsStacks;
 
 use crate::args::{Common, Place};
@@ -223,6 +223,19 @@ impl World {
         }
     }
 
+    /// Refuses an environment that neither the settings nor the registry know.
+    pub(crate) fn known(
+        &self,
+        environment: &Environment,
+        snapshot: &Snapshot,
+    ) -> Result<(), Problem> {
+        if snapshot.slots.contains_key(environment.as_str()) {
+            return Ok(());
+        }
+        self.settings().stacks(environment, None)?;
+        Ok(())
+    }
+
     /// Says how far a registry of one machine reaches.
     pub(crate) fn tell_scope(&self, registry: &Registry) {
         if registry.scope() != Scope::Machine {
@@ -279,5 +292,16 @@ impl World {
                 "{variable} ({path}) could not be written: {error}"
             ));
         }
+    }
+}
+
+/// Where a registry is, so that it also says something to who stands in another folder.
+pub(crate) fn whole_place(registry: &Registry) -> String {
+    let place = registry.place();
+    match registry.scope() {
+        Scope::Machine => {
+            std::path::absolute(&place).map_or(place, |path| path.display().to_string())
+        }
+        Scope::Shared => place,
     }
 }

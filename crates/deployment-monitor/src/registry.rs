@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use command_line::output::keepable;
 use registry_core::clock::{BootInstant, Clock};
 use registry_core::ids::CorrelationId;
 use registry_core::registry::{Found, Registry};
@@ -141,7 +142,8 @@ impl Deployments for InRegistry {
     fn record(&mut self, ending: &Ending) -> Result<(), String> {
         let outcome = Outcome {
             stack_status: ending.status.clone(),
-            first_cause: ending.first_cause.clone(),
+            // The registry is everybody's to read.
+            first_cause: ending.first_cause.as_deref().map(keepable),
             at: ending.at,
             kept: Kept::default(),
         };
@@ -162,6 +164,27 @@ mod tests {
     use registry_core::store::file::{FILE_NAME, FileStore, lock_path};
 
     use super::*;
+
+    #[test]
+    fn the_first_cause_is_written_down_without_secrets_and_escapes() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(FILE_NAME);
+        let entry = br#"{"deployments": [{"correlation_id": "m1", "environment": "production", "stack_name": "App",
+            "status": "IN_PROGRESS", "started_at": "2026-01-14T12:34:56Z"}]}"#;
+        atomic::write(&file, entry, 0o644).unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(Timestamp::from_seconds(1)));
+        let store = FileStore::open(folder.path().to_owned(), Arc::clone(&clock)).unwrap();
+        let registry = Registry::over(Box::new(store));
+        let mut one = InRegistry::new(registry, "m1".parse().unwrap(), clock);
+        one.record(&Ending {
+            status: registry_core::stack::StackStatus::RollbackComplete,
+            first_cause: Some("Db: \u{1b}[31mAKIAIOSFODNN7EXAMPLE\nno room".to_owned()),
+            at: Timestamp::from_seconds(1),
+        })
+        .unwrap();
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(text.contains("\"Db: *** no room\""), "{text}");
+    }
 
     #[test]
     fn a_registry_that_can_only_be_read_still_tells_where_to_begin() {

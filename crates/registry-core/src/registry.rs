@@ -73,10 +73,14 @@ impl Registry {
 
     /// Where the settings say the registry is.
     pub fn location(settings: &Settings) -> Result<Location, StoreError> {
-        Location::parse(
-            &settings.text(&settings::REGISTRY_URL),
-            settings.path(&settings::REGISTRY_DIR),
-        )
+        let url = settings.text(&settings::REGISTRY_URL);
+        let location = Location::parse(&url, settings.path(&settings::REGISTRY_DIR))?;
+        Ok(match location {
+            Location::Folder(folder) if !url.is_empty() => {
+                Location::Folder(settings.counted_from(&settings::REGISTRY_URL, folder))
+            }
+            Location::Folder(_) | Location::DynamoDb { .. } => location,
+        })
     }
 
     /// The registry in `store`.

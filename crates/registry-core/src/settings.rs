@@ -159,8 +159,8 @@ impl SettingsFile {
                     let environment = name
                         .parse()
                         .map_err(|error: IdError| fail(error.to_string()))?;
-                    let stacks =
-                        StackName::parse_list(&stacks).map_err(|error| fail(error.to_string()))?;
+                    let stacks = StackName::parse_list(&stacks)
+                        .map_err(|error| fail(format!("environments.{name}: {error}")))?;
                     file.environments.push((environment, stacks));
                 }
                 continue;
@@ -291,10 +291,21 @@ impl Settings {
             .unwrap_or_default()
     }
 
-    /// A setting as a path. Relative paths are as the caller's working directory has it.
+    /// A setting as a path. A relative one in the settings file counts from that file's folder, so that everybody below it means
+    /// the same; any other counts from the working directory, as whoever gave it sees it.
     #[must_use]
     pub fn path(&self, setting: &Setting) -> PathBuf {
-        PathBuf::from(self.text(setting))
+        self.counted_from(setting, PathBuf::from(self.text(setting)))
+    }
+
+    /// A path that stands in the value of `setting`, as [`Settings::path`] counts.
+    pub(crate) fn counted_from(&self, setting: &Setting, path: PathBuf) -> PathBuf {
+        match self.get(setting) {
+            Some((_, Origin::File(file))) => file
+                .parent()
+                .map_or(path.clone(), |folder| folder.join(path)),
+            Some((_, Origin::Flag(_) | Origin::Variable(_) | Origin::Default)) | None => path,
+        }
     }
 
     /// A setting as a duration of at least one millisecond.

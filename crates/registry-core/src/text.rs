@@ -89,11 +89,11 @@ const SECRET_SHAPES: [&str; 9] = [
     r"\bgh[pousr]_[A-Za-z0-9]{16,}\b",
     r"\bgithub_pat_[A-Za-z0-9_]{20,}\b",
     // Credentials in a URL.
-    r"(?i)\b([a-z][a-z0-9+.-]*://)[^/\s:@]+:[^/\s@]+@",
+    r"(?i)\b([a-z][a-z0-9+.-]*://)[^/\s:@]+(?::[^/\s@]*)?@",
     // Authorization headers.
     r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}",
-    // Signatures of presigned URLs.
-    r"(?i)(X-Amz-(?:Signature|Security-Token|Credential)=)[^&\s]+",
+    // Signatures of presigned URLs, and tokens in a URL's query.
+    r"(?i)(X-Amz-(?:Signature|Security-Token|Credential)=|[?&](?:[a-z]+_)?(?:token|password|secret)=)[^&\s#]+",
 ];
 
 fn secret_shapes() -> &'static [Regex] {
@@ -212,6 +212,10 @@ mod tests {
             (
                 "https://user:pass@example.com/x",
                 "https://***@example.com/x",
+            ),
+            (
+                "https://token@example.com/x?a=b&access_token=abc&c=d",
+                "https://***@example.com/x?a=b&access_token=***&c=d",
             ),
             (
                 "Authorization: Bearer abcdefghijkl",

@@ -42,7 +42,7 @@ fn broken(world: &World, error: &StoreError) -> Finding {
         }
         StoreError::Unavailable(_) | StoreError::Stopped => format!(
             "make it anew if nothing in it is wanted: mkdir -p {0} && echo '{{\"deployments\":[]}}' > {0}/deployments.json",
-            world.settings().text(&REGISTRY_DIR)
+            world.settings().path(&REGISTRY_DIR).display()
         ),
     };
     bad("registry", text, fix)

@@ -50,7 +50,7 @@ impl Watch {
                     .arg(plan.target.names().join(","))
                     .arg(plan.channel.as_deref().unwrap_or_default())
                     // Flags of ours, for a monitor that only has the environment.
-                    .env(REGISTRY_DIR.name, settings.text(&REGISTRY_DIR))
+                    .env(REGISTRY_DIR.name, settings.path(&REGISTRY_DIR))
                     .stdin(Stdio::piped())
                     .stdout(Stdio::null())
                     // A Ctrl-C is for COMMAND; the keeper ends when we do.

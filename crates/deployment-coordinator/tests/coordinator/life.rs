@@ -38,23 +38,24 @@ fn the_baseline_is_awss_clock_the_stack_id_and_the_newest_event() {
 #[test]
 fn tokens_grow_and_follow_awss_clock() {
     let room = Room::new();
-    let mut last = 0;
+    let mut tokens = vec![0];
     // Far ahead of this machine: the SDK corrects its signatures, and the tokens follow.
     room.aws.set_clock_offset(4000.0 * 24.0 * 3600.0);
     for id in ["a", "b", "c"] {
         let token = room.register(id).exits(0).json()["fencing_token"]
             .as_u64()
             .unwrap();
-        assert!(token > last);
-        last = token;
+        assert!(token > tokens[tokens.len() - 1], "{token} {tokens:?}");
+        tokens.push(token);
         room.run(&["cleanup", id]).exits(0);
     }
-    assert!(last > 2_000_000_000, "{last}");
+    // The first is the clock's word; those after it may be ahead of it, if all came within a second.
+    assert!(tokens[1] > 2_000_000_000, "{tokens:?}");
     room.write("{\"deployments\":[]}");
     let token = room.register("d").exits(0).json()["fencing_token"]
         .as_u64()
         .unwrap();
-    assert!(token >= last, "{token} {last}");
+    assert!(token >= tokens[1], "{token} {tokens:?}");
 }
 
 #[test]
@@ -85,7 +86,7 @@ fn a_failed_deployment_stays_with_its_first_cause_and_blocks_nobody() {
             Event::own(0.0, "UPDATE_IN_PROGRESS"),
             Event::resource(1.0, "Db", "AWS::RDS::DBInstance", "CREATE_IN_PROGRESS"),
             Event::resource(2.0, "Db", "AWS::RDS::DBInstance", "CREATE_FAILED")
-                .because("no capacity"),
+                .because("no capacity for \u{1b}[31mghp_abcdefghijklmnopqrstuvwx1234567890"),
             Event::resource(3.0, "Web", "AWS::ECS::Service", "CREATE_FAILED")
                 .because("Resource creation cancelled"),
             Event::own(4.0, "UPDATE_ROLLBACK_IN_PROGRESS"),
@@ -104,7 +105,7 @@ fn a_failed_deployment_stays_with_its_first_cause_and_blocks_nobody() {
     assert_eq!(entry["status"], "FAILED");
     let cause = entry["last_outcome"]["first_cause"].as_str().unwrap();
     assert!(
-        cause.contains("no capacity") && !cause.contains("cancelled"),
+        cause.ends_with("no capacity for ***") && !cause.contains("cancelled"),
         "{cause}"
     );
     room.run(&["verify", "a"]).exits(1).reason("FAILED");

@@ -16,6 +16,7 @@ mod files;
 mod life;
 #[path = "../../../registry-dynamodb/tests/shared/moto.rs"]
 mod moto;
+mod operator;
 #[path = "../../../registry-dynamodb/tests/shared/proxy.rs"]
 mod proxy;
 mod race;

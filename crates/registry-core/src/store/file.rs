@@ -7,6 +7,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -48,6 +49,9 @@ impl FileStore {
         match fs::metadata(&folder) {
             Ok(found) if !found.is_dir() => Err(not_a_folder(&folder)),
             Err(error) if error.kind() == ErrorKind::NotADirectory => Err(not_a_folder(&folder)),
+            Err(error) if error.kind() == ErrorKind::NotFound && folder.is_symlink() => {
+                Err(leads_nowhere(&folder))
+            }
             Ok(_) | Err(_) => Ok(Self {
                 folder,
                 clock,
@@ -217,12 +221,16 @@ pub fn lock_path(path: &Path) -> PathBuf {
 }
 
 fn keep_copy(path: &Path, text: &[u8]) -> io::Result<PathBuf> {
-    // Named after the file's own time, so that looking again makes no second copy.
+    // Named after the file's own time and what is in it, so that looking again makes no second copy, and another content of the
+    // same second has a copy of its own.
     let seconds = fs::metadata(path)?.mtime();
+    let mut content = DefaultHasher::new();
+    text.hash(&mut content);
     let mut name = path.as_os_str().to_owned();
     name.push(format!(
-        ".corrupt-{}",
-        Timestamp::from_seconds(seconds).compact()
+        ".corrupt-{}-{:016x}",
+        Timestamp::from_seconds(seconds).compact(),
+        content.finish()
     ));
     let copy = PathBuf::from(name);
     let opened = fs::OpenOptions::new()
@@ -245,6 +253,15 @@ fn not_a_folder(folder: &Path) -> StoreError {
     StoreError::Wrong(format!(
         "the registry folder {} is a file, not a folder: set REGISTRY_DIR to a folder, or move that file away",
         folder.display()
+    ))
+}
+
+fn leads_nowhere(folder: &Path) -> StoreError {
+    let target = fs::read_link(folder).unwrap_or_default();
+    StoreError::Wrong(format!(
+        "the registry folder {} is a link to {}, which is not there: make that folder, or set REGISTRY_DIR to another",
+        folder.display(),
+        target.display()
     ))
 }
 

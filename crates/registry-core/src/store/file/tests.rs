@@ -408,6 +408,22 @@ fn a_corrupt_file_is_unavailable_stays_and_is_copied_once() {
 }
 
 #[test]
+fn each_corrupt_content_has_a_copy_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let ours = store(folder.path());
+    let texts = ["{", "[", ""];
+    for text in texts {
+        atomic::write(&ours.path(), text.as_bytes(), 0o644).unwrap();
+        let error = ours.snapshot().unwrap_err().to_string();
+        let copy = names(folder.path())
+            .into_iter()
+            .find(|name| name.contains(".corrupt-") && error.contains(name.as_str()))
+            .unwrap();
+        assert_eq!(fs::read(folder.path().join(copy)).unwrap(), text.as_bytes());
+    }
+}
+
+#[test]
 fn a_file_in_the_folders_place_is_a_wrong_setting() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("file");
