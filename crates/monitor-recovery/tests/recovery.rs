@@ -210,6 +210,41 @@ fn a_crash_loop_is_given_up_loudly_and_stays_given_up() {
     let again = programs.recovery(&stage, "m1").spawn().unwrap();
     assert_eq!(finish(again).code(), Some(1));
     assert_eq!(restarts(&stage).len(), 5);
+    // Nor does it promise one: the first recovery did, once, before its five.
+    wait("the second alert", || {
+        alerts(&stage, "is not restarted any more") == 2
+    });
+    assert_eq!(alerts(&stage, "It is restarted"), 1);
+}
+
+#[test]
+fn a_monitor_that_hangs_once_too_often_is_ended_and_no_restart_is_promised() {
+    let programs = Programs::new();
+    let stage = Stage::new(programs.monitor());
+    start_creation(&stage.aws);
+    let clock = registry_core::clock::SystemClock::default();
+    let boot = registry_core::clock::Clock::boot(&clock);
+    let restart = serde_json::json!({
+        "at_ms": registry_core::clock::Clock::now(&clock).millis(), "boot_id": boot.boot_id,
+        "since_boot_ms": u64::try_from(boot.since_boot.as_millis()).unwrap()});
+    let five = serde_json::json!({"restarts": vec![restart; 5]});
+    left_behind(&stage, "App.restarts.json", &five);
+    let mut monitor = stage
+        .monitor("m1", "App")
+        // Short for a person's patience, long enough for a busy machine.
+        .env("HUNG_AFTER", "4s")
+        .spawn()
+        .unwrap();
+    let pid = wait_for_holder(&stage, "m1");
+    stage.wait_for_line("m1", |line| line["level"] == "EVENT");
+    let recovery = programs.recovery(&stage, "m1").spawn().unwrap();
+    kill(pid, Signal::STOP);
+    assert_eq!(finish(recovery).code(), Some(1));
+    monitor.wait().unwrap();
+    wait("both alerts", || {
+        alerts(&stage, "no sign of life") == 1 && alerts(&stage, "is not restarted any more") == 1
+    });
+    assert_eq!(alerts(&stage, "It is ended and restarted"), 0);
 }
 
 fn restarts(stage: &Stage) -> Vec<serde_json::Value> {

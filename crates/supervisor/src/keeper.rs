@@ -34,12 +34,14 @@ pub enum Report {
         /// What is known about it, as a sentence.
         how: String,
     },
-    /// The monitor hung and was ended; it is restarted next.
+    /// The monitor hung and is ended.
     Hung {
         /// Its process.
         pid: u32,
         /// Its last sign of life was so long ago.
         silent_for: Duration,
+        /// Whether it is restarted next; else [`Report::GaveUp`] follows.
+        restarts: bool,
     },
     /// It was restarted and works.
     Restarted {
@@ -70,9 +72,14 @@ impl Report {
             Self::Crashed { how } => {
                 format!("The deployment monitor is not running: {how}. It is restarted")
             }
-            Self::Hung { pid, silent_for } => format!(
-                "The deployment monitor (process {pid}) has given no sign of life for {}. It is ended and restarted",
-                human_duration(*silent_for)
+            Self::Hung {
+                pid,
+                silent_for,
+                restarts,
+            } => format!(
+                "The deployment monitor (process {pid}) has given no sign of life for {}. It is ended{}",
+                human_duration(*silent_for),
+                if *restarts { " and restarted" } else { "" }
             ),
             Self::Restarted { pid, restarts } => format!(
                 "The deployment monitor works again (process {pid}, restart {restarts} within five minutes)"
@@ -200,7 +207,12 @@ impl Keeper {
                 None
             }
             Ok(Life::Hangs { pid, silent_for }) => {
-                tell(&Report::Hung { pid, silent_for });
+                let restarts = self.window.count(clock) < MOST;
+                tell(&Report::Hung {
+                    pid,
+                    silent_for,
+                    restarts,
+                });
                 if let Err(what) = life::end(pid, &self.spec.lock(), clock) {
                     tell(&Report::Trouble { what });
                     return None;
@@ -234,8 +246,11 @@ impl Keeper {
         if let Some(end) = self.end_in_log(tell) {
             return Some(end);
         }
-        let how = self.how_it_ended();
-        tell(&Report::Crashed { how });
+        // Nobody is told of a restart that does not come: giving up says itself how the monitor ended.
+        if self.window.count(clock) < MOST {
+            let how = self.how_it_ended();
+            tell(&Report::Crashed { how });
+        }
         self.restart_until_it_works(clock, tell)
     }
 

@@ -5,12 +5,13 @@ use std::time::Duration;
 use registry_core::notification::Notification;
 use registry_core::progress::{Verdict, verdict_of};
 use registry_core::registry::{Found, Registry};
-use registry_core::slot::Outcome;
+use registry_core::slot::{Entry, Outcome};
 
 use super::Plan;
 use super::course::{Course, Exit};
 use crate::args;
 use crate::cleanup::{self, By};
+use crate::outcome;
 use crate::world::World;
 
 /// What a deployment came to.
@@ -21,6 +22,8 @@ pub(super) struct Report {
     /// The stack's own word, where it says otherwise than COMMAND's success.
     undone: Option<String>,
     first_cause: Option<String>,
+    /// No stack operation belongs to this deployment: what it took says nothing about the next one.
+    never_moved: bool,
 }
 
 impl Report {
@@ -51,18 +54,22 @@ pub(super) fn put_away(
         took,
         undone: None,
         first_cause: None,
+        never_moved: false,
     };
-    let recorded = match registry.find(&plan.id) {
-        Ok(Found::Held(entry)) => entry.last_outcome,
+    let held = match registry.find(&plan.id) {
+        Ok(Found::Held(entry)) => Some(entry),
         Ok(Found::Failed(_) | Found::Abandoned(_) | Found::Ended(_) | Found::NeverSeen)
         | Err(_) => None,
     };
-    result.take(recorded.as_ref());
+    result.take(held.as_ref().and_then(|entry| entry.last_outcome.as_ref()));
     // Somebody else has ended it, or holds the environment by now: nothing there is ours any more.
     if course.lost.is_some() {
         return result;
     }
     let success = result.succeeded(course);
+    if let Some(entry) = held.filter(|_| success && course.stopped_by.is_none()) {
+        result.never_moved = never_moved(world, &entry);
+    }
     let words = args::Cleanup {
         id: plan.id.clone(),
         outcome: Some(if success {
@@ -91,6 +98,12 @@ pub(super) fn put_away(
         )),
     }
     result
+}
+
+// Whether the stacks say that nothing was done with them. An outcome that the monitor wrote down tells of an operation.
+fn never_moved(world: &World, entry: &Entry) -> bool {
+    entry.last_outcome.is_none()
+        && outcome::read(world, entry).is_ok_and(|reading| reading.moved == Some(false))
 }
 
 impl Report {
@@ -153,6 +166,11 @@ pub(super) fn tell(world: &World, plan: &Plan, course: &Course, result: &Report)
     let console = world.console();
     let took = registry_core::clock::human_duration(Duration::from_secs(result.took.as_secs()));
     let Notification::Failed { error, .. } = notification(plan, course, result) else {
+        if result.never_moved {
+            console.warning(
+                "the stack never moved during this deployment; its duration is not counted in the history",
+            );
+        }
         console.success(&format!(
             "{} deployed {} in {took}",
             plan.id, plan.target.environment
@@ -165,9 +183,9 @@ pub(super) fn tell(world: &World, plan: &Plan, course: &Course, result: &Report)
     ));
 }
 
-/// Notes in the history what a successful deployment took.
+/// Notes in the history what a successful deployment took, if its stack moved at all.
 pub(super) fn record(world: &World, plan: &Plan, course: &Course, result: &Report) {
-    if !result.succeeded(course) {
+    if !result.succeeded(course) || result.never_moved {
         return;
     }
     let history = match world.history() {

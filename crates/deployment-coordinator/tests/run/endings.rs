@@ -26,8 +26,7 @@ fn sleeping(place: &Place, options: &[&str], before: &str) -> Started {
 #[test]
 fn a_command_that_succeeds() {
     let place = Place::new();
-    let script = place.script(
-        "deploy",
+    let script = place.deploying(
         r#"echo "id $CORRELATION_ID token $FENCING_TOKEN stack $STACK_NAME args $*"; echo err >&2"#,
     );
     let url = ["--url", "http://app.example.com"];
@@ -37,7 +36,10 @@ fn a_command_that_succeeds() {
         &["--", script.as_str(), "a b", "--c"],
     ]
     .concat();
-    let ran = place.run(&words).exits(0).says("[SUCCESS]");
+    let started = place.start("run", &words);
+    place.deployed();
+    let ran = started.ended().exits(0).says("[SUCCESS]");
+    assert!(!ran.stderr.contains("never moved"), "{ran:?}");
     let token = ran.stdout.split_whitespace().nth(3).unwrap();
     assert!(token.parse::<u64>().unwrap() > 1_700_000_000, "{token}");
     let expected = format!("id {ID} token {token} stack {STACK} args a b --c\n");
@@ -49,6 +51,32 @@ fn a_command_that_succeeds() {
     assert_eq!(place.deployments(), []);
     assert_eq!(place.unsent().len(), 0);
     place.is_clean();
+}
+
+#[test]
+fn a_stack_that_never_moved_is_no_measure_of_the_next_deployment() {
+    let place = Place::new();
+    place
+        .deploy(&["true"])
+        .exits(0)
+        .says("the stack never moved during this deployment");
+    assert_eq!(place.told(), ["start", ">complete"]);
+    assert_eq!(place.history(), Vec::<String>::new());
+    assert_eq!(place.deployments(), []);
+    place.is_clean();
+}
+
+#[test]
+fn a_stack_that_does_not_say_whether_it_moved_is_no_reason_to_forget_the_deployment() {
+    let place = Place::new();
+    let script = place.deploying("");
+    let started = place.start("run", &["run", "production", "--id", ID, "--", &script]);
+    until("the command runs", || place.path("ready").exists());
+    place.aws.fault(Trouble::AccessDenied);
+    std::fs::File::create(place.path("go")).unwrap();
+    let ran = started.ended().exits(0);
+    assert!(!ran.stderr.contains("never moved"), "{ran:?}");
+    assert_eq!(place.history(), [ID]);
 }
 
 #[test]
@@ -150,7 +178,10 @@ fn slack_that_does_not_answer_stops_nothing_and_loses_nothing() {
     let mut place = Place::new();
     place.set("SLACK_TIMEOUT", "1s");
     place.slack.fault(Fault::status(503, "down"));
-    place.deploy(&["true"]).exits(0).says("retry queue");
+    let script = place.deploying("");
+    let started = place.start("run", &["run", "production", "--id", ID, "--", &script]);
+    place.deployed();
+    started.ended().exits(0).says("retry queue");
     assert_eq!(place.unsent().len(), 2, "{:?}", place.unsent());
     assert_eq!(place.history(), [ID]);
     assert_eq!(place.deployments(), []);
@@ -186,10 +217,7 @@ fn a_registry_that_breaks_in_the_middle_ends_no_deployment() {
 #[test]
 fn a_freeze_in_the_middle_lets_who_runs_finish() {
     let place = Place::new();
-    let script = place.script(
-        "deploy",
-        "touch ready; while [ ! -e go ]; do sleep 0.05; done",
-    );
+    let script = place.deploying("");
     let mut started = place.start("run", &["run", "production", "--id", ID, "--", &script]);
     until("the command runs", || place.path("ready").exists());
     place
@@ -210,7 +238,7 @@ fn a_freeze_in_the_middle_lets_who_runs_finish() {
         .exits(124);
     assert!(started.is_running());
     assert!(!place.path("begun").exists());
-    std::fs::File::create(place.path("go")).unwrap();
+    place.deployed();
     started.ended().exits(0);
     assert_eq!(place.told().last().map(String::as_str), Some(">complete"));
     assert_eq!(place.history(), [ID]);

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::Value;
-use simulators::{CloudFormation, Message, Slack, Stack, TOKEN, UPDATES};
+use simulators::{CloudFormation, Event, Message, Slack, Stack, TOKEN, UPDATES};
 
 pub(crate) const STACK: &str = "CourtCaseManagementStack";
 pub(crate) const ID: &str = "20260114-123456-abc123";
@@ -184,6 +184,21 @@ impl Place {
     /// `run production` with the guide's id.
     pub(crate) fn deploy(&self, command: &[&str]) -> Ran {
         self.run(&[&["run", "production", "--id", ID, "--"], command].concat())
+    }
+
+    /// A script that does `first` and then deploys until [`Place::deployed`].
+    pub(crate) fn deploying(&self, first: &str) -> String {
+        let wait = "touch ready; while [ ! -e go ]; do sleep 0.05; done";
+        self.script("deploy", &format!("{first}\n{wait}"))
+    }
+
+    /// Waits until the script of [`Place::deploying`] deploys, moves the stack as it would, and lets it end.
+    pub(crate) fn deployed(&self) {
+        until("the command runs", || self.path("ready").exists());
+        for status in ["UPDATE_IN_PROGRESS", "UPDATE_COMPLETE"] {
+            self.aws.event(STACK, Event::own(0.0, status));
+        }
+        File::create(self.path("go")).unwrap();
     }
 
     pub(crate) fn registry(&self) -> Value {
