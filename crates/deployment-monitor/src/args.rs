@@ -84,7 +84,7 @@ pub(crate) struct ReplayArguments {
     /// JSON lines as in traces/, or the output of `aws cloudformation describe-stack-events`; - reads standard input
     pub(crate) file: PathBuf,
 
-    /// Print a JSON object instead of text
+    /// Print a JSON array, one object for each operation, instead of text
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -116,6 +116,8 @@ pub(crate) struct StackWatch {
     judge: Judge,
     aws: AwsClock,
     described: Option<Stack>,
+    // By the last look there is no stack of this name, and none was ever seen.
+    missing: bool,
     // The stack id that was watched is gone; its name may come back with another.
     gone: bool,
     // After our operation's end another deployment's began.
@@ -174,6 +176,7 @@ impl StackWatch {
             judge: Judge::default(),
             aws: AwsClock::default(),
             described: None,
+            missing: false,
             gone: false,
             followed: false,
             ending: None,
@@ -253,6 +256,7 @@ impl StackWatch {
             StackState::Missing => None,
             StackState::Exists(stack) => Some(*stack),
         };
+        self.missing = stack.is_none() && self.cursor.stack_id.is_none();
         let batch = match &stack {
             Some(stack) => self.read(stack, outside)?,
             None => self.read_deleted(outside)?,

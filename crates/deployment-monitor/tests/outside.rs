@@ -441,6 +441,10 @@ mod stories {
         );
         assert_eq!(code, Some(0), "{out}");
         let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+        // As its help says.
+        let (_, help, _) = told(stage.command(program, "r").args(["replay", "--help"]));
+        assert!(help.contains("Print a JSON array"), "{help}");
+        assert_eq!(json.as_array().map(Vec::len), Some(1));
         assert_eq!(json[0]["outcome"], "deployed");
         assert_eq!(json[0]["seconds"], 9.0);
     }
@@ -469,5 +473,24 @@ mod stories {
         super::common::clean_up(&stage, "m1", false);
         assert_eq!(finish(child).code(), Some(0));
         assert_eq!(stage.lines("m1").pop().unwrap()["outcome"], "hold_ended");
+    }
+
+    #[test]
+    fn a_stack_that_there_is_not_is_told_where_nothing_begins() {
+        let stage = stage();
+        super::common::register(&stage, "m1", false);
+        let child = stage
+            .monitor("m1", "App")
+            .env("START_GRACE", "300ms")
+            .spawn()
+            .unwrap();
+        stage.wait_for_line("m1", |line| {
+            let message = line["message"].as_str().unwrap_or_default();
+            line["level"] == "WARNING"
+                && message.contains("No stack operation has begun")
+                && message.contains("CloudFormation has no stack App in this region")
+        });
+        super::common::clean_up(&stage, "m1", false);
+        finish(child);
     }
 }

@@ -213,17 +213,33 @@ impl StackWatch {
         let told = human_duration(waited);
         if waited >= self.limits.start_grace {
             let text = format!(
-                "No stack operation has begun since the deployment was registered {told} ago. Is the deploy command still running? \
+                "No stack operation has begun since the deployment was registered {told} ago{}. Is the deploy command still running? \
                  If not, run: deployment-coordinator cleanup {}",
+                self.no_such_stack(),
                 outside.lines.id
             );
             let key = self.key("not-begun");
             self.note(&format!("{key}.log"), Level::Warning, &text, outside);
             self.alert(&key, text, Channel::Updates, outside);
         } else if waited >= NOT_BEGUN_NOTICE {
-            let text = format!("the deployment has not begun yet: no stack operation for {told}");
+            let text = format!(
+                "the deployment has not begun yet: no stack operation for {told}{}",
+                self.no_such_stack()
+            );
             let key = self.key("not-begun-notice");
             self.note(&key, Level::Info, &text, outside);
+        }
+    }
+
+    // A stack that is only made by this deployment has its name before it exists; one with a wrong name never will.
+    fn no_such_stack(&self) -> String {
+        if self.missing {
+            format!(
+                ", and CloudFormation has no stack {} in this region",
+                self.name()
+            )
+        } else {
+            String::new()
         }
     }
 }
