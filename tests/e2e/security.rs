@@ -76,11 +76,10 @@ fn nobody_else_may_write_or_read_what_is_not_theirs_whatever_the_umask() {
         let all = modes(&world);
         for (name, is_folder, mode) in all.iter().filter(|(name, ..)| name != "out") {
             let shown = format!("umask {umask}: {name} has mode {mode:o}");
-            let ours = ["odd.json", "corrupt/odd.json"]
-                .iter()
-                .any(|end| name.ends_with(end));
+            // The test's own file, until it is put aside.
+            let ours = name.ends_with("odd.json") && !name.contains("corrupt/");
             assert_eq!(mode & 0o022, 0, "others may write. {shown}");
-            if name.starts_with(".slack-retry-queue") && !name.contains(".lock") && !ours {
+            if name.starts_with(".slack-retry-queue") && !ours {
                 assert_eq!(mode & 0o077, 0, "others may read messages. {shown}");
             }
             if *is_folder && name == ".slack-retry-queue" {

@@ -138,12 +138,14 @@ impl Slack {
         let threads = Threads::beside(&settings.path(&REGISTRY_DIR));
         let updates = settings.text(&SLACK_CHANNEL_UPDATES);
         let access = Access::from_settings(settings);
+        let spool = Spool::new(
+            settings.path(&SLACK_QUEUE_DIR),
+            updates.clone(),
+            Arc::clone(&clock),
+        );
+        warnings.extend(spool.complaint());
         Self {
-            spool: Spool::new(
-                settings.path(&SLACK_QUEUE_DIR),
-                updates.clone(),
-                Arc::clone(&clock),
-            ),
+            spool,
             courier: Courier::new(access, threads, Arc::clone(&clock), timeout),
             clock,
             masker,
@@ -155,7 +157,7 @@ impl Slack {
         }
     }
 
-    /// Settings that make no sense and what stands in for them; one sentence each.
+    /// Settings that make no sense and what stands in for them, and a queue that others can read; one sentence each.
     #[must_use]
     pub fn warnings(&self) -> &[String] {
         &self.warnings

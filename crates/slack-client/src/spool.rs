@@ -128,6 +128,16 @@ impl Spool {
         }
     }
 
+    /// What a person should mend about the folder: others can read the messages, and only its owner can change that.
+    pub(crate) fn complaint(&self) -> Option<String> {
+        self.folder.stays_open().then(|| {
+            format!(
+                "the retry queue {} is open to other users and not this user's alone: give SLACK_QUEUE_DIR a folder of its own (mode 700)",
+                self.path().display()
+            )
+        })
+    }
+
     fn change<T>(&self, work: impl FnOnce() -> io::Result<T>) -> Result<T, SpoolError> {
         self.folder.create().map_err(|error| self.io(error))?;
         let lock = self.folder.lock_path("queue");

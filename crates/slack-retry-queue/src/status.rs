@@ -2,6 +2,7 @@
 
 use command_line::output::print_line;
 use command_line::print_json;
+use registry_core::clock::Timestamp;
 use registry_core::text::one_line;
 use slack_client::Slack;
 use slack_client::spool::{Line, Status};
@@ -110,6 +111,37 @@ fn when(line: &Line, next: &str) -> String {
     match &line.behind {
         Some(earlier) => format!(", goes after {earlier}"),
         None if line.due => ", due".to_owned(),
-        None => format!(", next try {next}"),
+        None => {
+            let next =
+                Timestamp::parse_rfc3339(next).map_or_else(|| next.to_owned(), Timestamp::human);
+            format!(", next try {next}")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_for_people_is_written_for_people() {
+        let line = Line {
+            message_id: "m".to_owned(),
+            state: "waiting",
+            notification_type: "alert",
+            correlation_id: None,
+            channel: "C0".to_owned(),
+            queued_at: "2026-01-14T12:34:51Z".to_owned(),
+            failures: 1,
+            next_retry_at: Some("2026-01-14T12:34:56Z".to_owned()),
+            due: false,
+            behind: None,
+            last_error: None,
+        };
+        let told = message(&line);
+        assert!(
+            told.ends_with(", next try 2026-01-14 12:34:56 UTC"),
+            "{told}"
+        );
     }
 }

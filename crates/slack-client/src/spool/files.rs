@@ -1,8 +1,8 @@
 //! The queue's folder: its files' names, and the few ways in which they change. Each leaves every message whole.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use registry_core::store::atomic;
@@ -37,21 +37,33 @@ impl Folder {
         &self.0
     }
 
-    /// Makes it, for this user only.
+    /// Makes it, for this user only; one that is there and ours becomes so.
     pub(crate) fn create(&self) -> io::Result<()> {
-        if self.0.is_dir() {
-            return Ok(());
-        }
-        atomic::create_folder(&self.0, FOLDER_MODE)?;
-        fs::set_permissions(&self.0, fs::Permissions::from_mode(FOLDER_MODE))
+        make(&self.0)
     }
 
     fn aside(&self, name: &str) -> io::Result<PathBuf> {
         let folder = self.0.join(name);
-        if !folder.is_dir() {
-            atomic::create_folder(&folder, FOLDER_MODE)?;
-        }
+        make(&folder)?;
         Ok(folder)
+    }
+
+    /// Whether others may do something in it and it is not ours to close.
+    pub(crate) fn stays_open(&self) -> bool {
+        fs::metadata(&self.0).is_ok_and(|found| is_open(&found) && !is_ours(&found))
+    }
+
+    /// Where a lock is: a file for this user only, also before it is taken for the first time.
+    pub(crate) fn lock_path(&self, name: &str) -> PathBuf {
+        let path = self.0.join(format!("{name}.lock"));
+        // What is in the way of making it is in the way of taking it, too, and told then.
+        let _told_later = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(FILE_MODE)
+            .open(&path);
+        close(&path, FILE_MODE);
+        path
     }
 
     pub(crate) fn message_path(&self, id: &str) -> PathBuf {
@@ -64,10 +76,6 @@ impl Folder {
 
     pub(crate) fn delivered_path(&self, id: &str) -> PathBuf {
         self.0.join("delivered").join(format!("{id}{MESSAGE}"))
-    }
-
-    pub(crate) fn lock_path(&self, name: &str) -> PathBuf {
-        self.0.join(format!("{name}.lock"))
     }
 
     /// The names of waiting messages and of dead letters, without their endings, in no order.
@@ -158,6 +166,7 @@ impl Folder {
             target = folder.join(format!("{id}.{number}{MESSAGE}"));
         }
         rename(&self.message_path(id), &target)?;
+        close(&target, FILE_MODE);
         sync_folder(&folder)
     }
 
@@ -167,6 +176,32 @@ impl Folder {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             other => other,
         }
+    }
+}
+
+fn make(folder: &Path) -> io::Result<()> {
+    if !folder.is_dir() {
+        atomic::create_folder(folder, FOLDER_MODE)?;
+    }
+    close(folder, FOLDER_MODE);
+    Ok(())
+}
+
+fn is_open(found: &fs::Metadata) -> bool {
+    found.permissions().mode() & 0o077 != 0
+}
+
+// A sticky folder (/tmp) is for all, whoever owns it.
+fn is_ours(found: &fs::Metadata) -> bool {
+    found.uid() == rustix::process::geteuid().as_raw() && found.permissions().mode() & 0o1000 == 0
+}
+
+// Takes from others what they may do with it. A link leads to what may be none of ours.
+fn close(path: &Path, mode: u32) {
+    let to_close = |found: &fs::Metadata| !found.is_symlink() && is_open(found) && is_ours(found);
+    if fs::symlink_metadata(path).is_ok_and(|found| to_close(&found)) {
+        // A file system without modes has none to take away.
+        let _as_it_is = fs::set_permissions(path, fs::Permissions::from_mode(mode));
     }
 }
 

@@ -345,3 +345,69 @@ fn failed_posts(sim: &simulators::Slack) -> usize {
         .filter(|post| post.action == "chat.postMessage" && post.fault.is_some())
         .count()
 }
+
+fn mode(path: &Path) -> u32 {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+fn open_folder(mode: u32) -> tempfile::TempDir {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let queue = folder.path().join("queue");
+    std::fs::create_dir(&queue).unwrap();
+    std::fs::set_permissions(&queue, std::fs::Permissions::from_mode(mode)).unwrap();
+    folder
+}
+
+#[test]
+fn a_queue_that_was_open_to_others_is_closed_with_all_that_is_put_there() {
+    use std::io::Write as _;
+    use std::os::unix::fs::PermissionsExt as _;
+    let sim = simulators::Slack::start().unwrap();
+    let folder = open_folder(0o777);
+    let queue = folder.path().join("queue");
+    let everybody = std::fs::Permissions::from_mode(0o666);
+    for name in ["odd.json", "queue.lock"] {
+        let mut file = std::fs::File::create(queue.join(name)).unwrap();
+        file.write_all(b"{").unwrap();
+        file.set_permissions(everybody.clone()).unwrap();
+    }
+    let slack = slack(
+        folder.path(),
+        &sim.api_url(),
+        Arc::new(SystemClock::default()),
+    );
+    assert!(slack.warnings().is_empty(), "{:?}", slack.warnings());
+    let _queued = slack
+        .enqueue(&alert("a", "hello"), &Options::default())
+        .unwrap();
+    let _report = slack.process(Effort::default(), &mut |_, _| {}).unwrap();
+    for (name, expected) in [
+        ("", 0o700),
+        ("corrupt", 0o700),
+        ("corrupt/odd.json", 0o600),
+        ("queue.lock", 0o600),
+        ("sender.lock", 0o600),
+    ] {
+        let found = mode(&queue.join(name));
+        assert_eq!(found, expected, "{name:?} has mode {found:o}");
+    }
+}
+
+#[test]
+fn a_folder_that_is_for_all_stays_so_and_that_is_told() {
+    let sim = simulators::Slack::start().unwrap();
+    let folder = open_folder(0o1777);
+    let slack = slack(
+        folder.path(),
+        &sim.api_url(),
+        Arc::new(SystemClock::default()),
+    );
+    let told = slack.warnings().concat();
+    assert!(told.contains("is open to other users"), "{told}");
+    let _queued = slack
+        .enqueue(&alert("a", "hello"), &Options::default())
+        .unwrap();
+    assert_eq!(mode(&folder.path().join("queue")), 0o1777);
+}
