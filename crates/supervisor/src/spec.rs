@@ -105,10 +105,11 @@ impl MonitorSpec {
             .map_err(failed)?;
         Command::new(&self.program)
             .arg0(ARGV0)
-            .arg("--detach")
-            .arg("--")
+            // First, so that `pgrep -f "deployment-monitor.sh ID"` finds it. Neither can begin with a dash.
             .arg(self.id.as_str())
             .arg(self.stack_list())
+            .arg("--detach")
+            .arg("--")
             .arg(self.channel.as_deref().unwrap_or_default())
             .arg(&self.log_file)
             .stdin(Stdio::null())

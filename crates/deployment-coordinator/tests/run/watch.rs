@@ -38,7 +38,7 @@ fn the_monitor_begins_and_ends_with_the_run() {
             &script,
         ])
         .exits(0);
-    let words = format!("--detach -- {ID} {STACK} C0A95T7UU4R deployment-monitor.log\n");
+    let words = format!("{ID} {STACK} --detach -- C0A95T7UU4R deployment-monitor.log\n");
     assert_eq!(place.read("monitor.began"), words);
     assert_eq!(place.read("monitor.ended"), "yes\n");
     place.is_clean();
