@@ -17,7 +17,7 @@ pub struct SmallDisk {
 }
 
 /// Room for a handful of messages.
-const SIZE: &std::ffi::CStr = c"size=128k";
+const SIZE: &std::ffi::CStr = c"mode=700,size=128k";
 const FILLER: &str = "filler";
 
 #[expect(clippy::expect_used, reason = "a test's world cannot be made")]
