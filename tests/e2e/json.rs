@@ -198,3 +198,10 @@ fn one_stack_that_cannot_be_collected_does_not_keep_the_others_from_it() {
     );
     assert_eq!(answers["stacks"][1].get("error"), None, "{outcome}");
 }
+
+#[test]
+fn where_the_registrys_address_makes_no_sense() {
+    let mut world = world();
+    world.set("REGISTRY_URL", "ftp://somewhere");
+    all_at_once(&world, "REGISTRY_URL=ftp://somewhere");
+}

@@ -15,7 +15,7 @@ use command_line::{Arguments as _, Context, Status, print_json};
 use registry_core::clock::SystemClock;
 use registry_core::history::History;
 use registry_core::history::store::{HistoryStore, Part};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The words of the command line, for who writes documents and completions from them.
 #[must_use]
@@ -41,8 +41,17 @@ pub fn run() -> ExitCode {
     let history = match history {
         Ok(history) => history,
         Err(error) => {
-            context.console.error(&error.to_string());
-            return Status::CannotTell.into();
+            let why = error.to_string();
+            context.console.error(&why);
+            let status = Status::CannotTell;
+            return match &args.command {
+                Command::Report(words) if words.format == args::Format::Text => status,
+                Command::Collect(_)
+                | Command::Estimate(_)
+                | Command::Update(_)
+                | Command::Report(_) => print_json(&json!({"error": why}), status),
+            }
+            .into();
         }
     };
     let tool = Tool {
