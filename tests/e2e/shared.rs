@@ -95,15 +95,26 @@ fn what_a_deployment_took_is_known_on_every_machine_needs_dynalite() {
         .expect(0);
 
     // `run` notes what it took, `collect` what the stack did.
-    let run = [
+    let words = [
         "deployment-coordinator",
         "run",
         "production",
         "--id",
         "run-1",
+        "--",
+        "bash",
+        "-c",
+        "touch ready; while [ ! -e go ]; do sleep 0.05; done",
     ];
-    one.run(&[&run, ["--", "true"].as_slice()].concat())
-        .expect(0);
+    let run = one.start(&words, "run.out");
+    eventually("the command runs", || {
+        one.path("ready").exists().then_some(())
+    });
+    for status in ["UPDATE_IN_PROGRESS", "UPDATE_COMPLETE"] {
+        one.cloudformation.event(STACK, Event::own(0.0, status));
+    }
+    one.write("go", "");
+    assert_eq!(run.wait(), Some(0), "{}", one.read("run.out"));
     assert_eq!(deployments(&other), 2);
     other.run(&[estimator, "collect", STACK]).expect(0);
     assert!(deployments(&one) > 2);
